@@ -1,0 +1,66 @@
+// Second pass of the counting sort: from how often each key occurs to where its first token goes.
+//
+//   counts [rows, slices, N+1]   →   the same buffer: slot of the first token of (key, slice) in its row
+//
+// An exclusive prefix sum in the order key, then slice. One workgroup per row, one lane per key, 256
+// keys at a time; no workgroup waits for another.
+
+struct Params {
+  N: u32,
+  slices: u32,
+  workgroups: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> counts: array<u32>;
+
+const LANES: u32 = 256u;
+
+var<workgroup> sums: array<u32, LANES>;
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = group.x + group.y * groups.x;
+  if (row >= params.workgroups) {
+    return;
+  }
+  let size = params.N + 1u;
+  let rowStart = row * params.slices * size;
+  var before = 0u;
+
+  for (var base = 0u; base < size; base += LANES) {
+    let key = base + lane;
+    var total = 0u;
+    if (key < size) {
+      for (var slice = 0u; slice < params.slices; slice++) {
+        total += counts[rowStart + slice * size + key];
+      }
+    }
+    sums[lane] = total;
+    workgroupBarrier();
+    for (var step = 1u; step < LANES; step *= 2u) {
+      var left = 0u;
+      if (lane >= step) {
+        left = sums[lane - step];
+      }
+      workgroupBarrier();
+      sums[lane] += left;
+      workgroupBarrier();
+    }
+    if (key < size) {
+      var slot = before + sums[lane] - total;
+      for (var slice = 0u; slice < params.slices; slice++) {
+        let at = rowStart + slice * size + key;
+        let count = counts[at];
+        counts[at] = slot;
+        slot += count;
+      }
+    }
+    before += sums[LANES - 1u];
+    workgroupBarrier();
+  }
+}

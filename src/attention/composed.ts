@@ -1,0 +1,282 @@
+/**
+ * LSH attention from tf ops, for every backend without our kernels. The same steps as the kernels:
+ * hash, sort, attend round by round, merge by log-sum-exp.
+ */
+
+import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import { gaussianRotations } from '../hashing/rotations.js';
+import { NOTHING_SEEN } from './options.js';
+import type { Inputs, Settings, Shape } from './settings.js';
+
+/** Bucket ids `[B, H, R, L]`, int32. */
+export function composedBuckets({ qk, mask, rotations }: Inputs, shape: Shape, settings: Settings): Tensor {
+  return tf.tidy(() => {
+    const { B, H, L, D } = shape;
+    const { R, F, factors, rotationHeads } = settings;
+    const matrix = rotations ?? tf.tensor(gaussianRotations({ H, D, R, F }, settings.seed), [H, D, R, F]);
+    const byHead = tf.reshape(tf.transpose(tf.reshape(qk, [B, H, L, D]), [1, 0, 2, 3]), [H, B * L, D]);
+    const rotated = tf.matMul(byHead, tf.reshape(matrix, [rotationHeads, D, R * F])) as Tensor3D;
+    const rounds = Array.from({ length: R }, (_, r) => {
+      let bucket: Tensor = tf.zeros([H, B * L], 'int32');
+      let column = r * F;
+      let stride = 1;
+      for (const f of factors) {
+        const y = tf.slice(rotated, [0, 0, column], [H, B * L, f / 2]);
+        const index = tf.argMax(tf.concat([y, tf.neg(y)], 2), 2);
+        bucket = tf.add(bucket, tf.mul(index, tf.scalar(stride, 'int32')));
+        column += f / 2;
+        stride *= f;
+      }
+      return tf.transpose(tf.reshape(bucket, [H, B, L]), [1, 0, 2]);
+    });
+    const buckets = tf.cast(tf.stack(rounds, 2), 'int32');
+    return mask === undefined ? buckets : withPadding(buckets, mask, shape, settings);
+  });
+}
+
+/** Bucket ids with N where the mask is false. */
+export function withPadding(buckets: Tensor, mask: Tensor, { B, L }: Shape, { N }: Settings): Tensor {
+  return tf.tidy(() => {
+    const real = tf.cast(tf.notEqual(tf.cast(mask, 'int32'), 0), 'int32');
+    const real4 = tf.reshape(real, [B, 1, 1, L]);
+    const padding = tf.mul(tf.sub(tf.scalar(1, 'int32'), real4), tf.scalar(N, 'int32'));
+    return tf.add(tf.mul(buckets, real4), padding);
+  });
+}
+
+/** Keys of unit length, nearly: q / sqrt(|q|² + D·1e-6). */
+export function keysOf(q: Tensor): Tensor {
+  const depth = q.shape[q.rank - 1] as number;
+  return tf.div(q, tf.sqrt(tf.add(tf.sum(tf.square(q), -1, true), depth * 1e-6)));
+}
+
+/** `[out, lse]` of shapes `[B, H, L, E]` and `[B, H, L]`. */
+export function composedAttention(inputs: Inputs, shape: Shape, settings: Settings): Tensor[] {
+  const { B, H, L, D, E } = shape;
+  const { R, N } = settings;
+  const rows = B * H;
+  return tf.tidy(() => {
+    const buckets = tf.reshape(
+      inputs.buckets === undefined
+        ? composedBuckets(inputs, shape, settings)
+        : tf.clipByValue(inputs.buckets, 0, N),
+      [rows, R, L],
+    ) as Tensor3D;
+    const queries = tf.reshape(inputs.qk, [rows * L, D]) as Tensor2D;
+    const keys = keysOf(queries) as Tensor2D;
+    const values = tf.reshape(inputs.v as Tensor, [rows * L, E]) as Tensor2D;
+    const sorted = Array.from({ length: R }, (_, r) => sortRound(buckets, r, shape, settings));
+    const order = tf.concat(
+      sorted.map((round) => round.order),
+      1,
+    ) as Tensor2D;
+
+    let out: Tensor = tf.zeros([rows * L, E]);
+    let lse: Tensor = tf.fill([rows * L, 1], NOTHING_SEEN);
+    for (let r = 0; r < R; r++) {
+      const pairs = pairsOf(r, order, sorted, shape, settings);
+      const [sortedOut, sortedLse] = attendRound(pairs, queries, keys, values, shape, settings);
+      // Back from slots to positions, then one step of the online softmax.
+      const back = flat((sorted[r] as SortedRound).slotOf, (sortedOut.shape[0] as number) / rows);
+      const roundOut = tf.gather(sortedOut, back);
+      const roundLse = tf.gather(sortedLse, back);
+      const most = tf.maximum(lse, roundLse);
+      const before = tf.exp(tf.sub(lse, most));
+      const now = tf.exp(tf.sub(roundLse, most));
+      const sum = tf.add(before, now);
+      out = tf.div(tf.add(tf.mul(out, before), tf.mul(roundOut, now)), sum);
+      lse = tf.add(most, tf.log(sum));
+    }
+    const seen = sawSomething(lse);
+    const alone = tf.sub(1, seen);
+    return [
+      tf.reshape(tf.add(tf.mul(out, seen), tf.mul(values, alone)), [B, H, L, E]),
+      tf.reshape(tf.add(tf.mul(lse, seen), tf.mul(alone, NOTHING_SEEN)), [B, H, L]),
+    ];
+  });
+}
+
+/** 1 where a log-sum-exp, or a largest logit, is of at least one key, else 0. */
+export function sawSomething(lse: Tensor): Tensor {
+  return tf.cast(tf.greater(lse, NOTHING_SEEN / 10), 'float32');
+}
+
+/** A round's permutation and what later rounds ask of it; all `[rows, L]` int32. */
+interface SortedRound {
+  /** Token at each slot. */
+  readonly order: Tensor2D;
+  /** Slot of each token. */
+  readonly slotOf: Tensor2D;
+  /** Chunk of each token. */
+  readonly chunk: Tensor2D;
+  readonly bucket: Tensor2D;
+}
+
+function sortRound(buckets: Tensor3D, r: number, { B, H, L }: Shape, { C }: Settings): SortedRound {
+  const bucket = tf.reshape(tf.slice(buckets, [0, r, 0], [B * H, 1, L]), [B * H, L]) as Tensor2D;
+  const order = argsort(bucket);
+  const slotOf = argsort(order);
+  return { order, slotOf, chunk: tf.floorDiv(slotOf, tf.scalar(C, 'int32')), bucket };
+}
+
+/** A stable argsort of rows of small integers: tfjs has none, but topk prefers the lower index. */
+function argsort(keys: Tensor2D): Tensor2D {
+  return tf.topk(tf.neg(keys), keys.shape[1]).indices as Tensor2D;
+}
+
+/** Row indices into a `[rows · perRow, …]` tensor from indices within rows. */
+function flat(indices: Tensor2D, perRow: number): Tensor {
+  const rows = indices.shape[0];
+  const starts = tf.reshape(tf.mul(tf.range(0, rows, 1, 'int32'), tf.scalar(perRow, 'int32')), [rows, 1]);
+  return tf.reshape(tf.add(indices, starts), [-1]);
+}
+
+/** A round's queries and keys by chunk. */
+interface Pairs {
+  /** Chunks of the round. */
+  readonly n: number;
+  /** Keys that a chunk sees. */
+  readonly W: number;
+  /** Rows of the token tables for each query and each key, `[rows·n·C]` and `[rows·n·W]`. */
+  readonly queryRows: Tensor;
+  readonly keyRows: Tensor;
+  /** `[rows·n, C, W]` float32: 1 where the pair counts, else 0. */
+  readonly admitted: Tensor;
+}
+
+function pairsOf(
+  r: number,
+  order: Tensor2D,
+  sorted: readonly SortedRound[],
+  { B, H, L }: Shape,
+  settings: Settings,
+): Pairs {
+  const { R, C, P, A, N } = settings;
+  const rows = B * H;
+  const n = Math.ceil(L / C);
+  const W = (1 + P + A) * C;
+  const slots = windowSlots(r, n, L, settings);
+  const queryToken = tf.reshape(tf.gather(order, tf.tensor1d(slots.query, 'int32'), 1), [
+    rows,
+    n * C,
+  ]) as Tensor2D;
+  const keyToken = tf.reshape(tf.gather(order, tf.tensor1d(slots.key, 'int32'), 1), [
+    rows,
+    n * W,
+  ]) as Tensor2D;
+  const queryRows = flat(queryToken, L);
+  const keyRows = flat(keyToken, L);
+  const asQueries = (x: Tensor) => tf.reshape(x, [rows * n, C, 1]);
+  const asKeys = (x: Tensor) => tf.reshape(x, [rows * n, 1, W]);
+  const ofQueries = (table: Tensor) => asQueries(tf.gather(tf.reshape(table, [-1]), queryRows));
+  const ofKeys = (table: Tensor) => asKeys(tf.gather(tf.reshape(table, [-1]), keyRows));
+
+  // Buckets of all rounds, no two rounds sharing an id; with 'wrap' a key may be of another round.
+  const buckets = tf.concat(
+    sorted.map(({ bucket }, round) => tf.add(bucket, tf.scalar(round * (N + 1), 'int32'))),
+    1,
+  );
+  const bucketsAt = (token: Tensor, starts: Int32Array) =>
+    tf.gather(
+      tf.reshape(buckets, [-1]),
+      flat(tf.add(token, tf.tensor2d(starts, [1, starts.length], 'int32')) as Tensor2D, R * L),
+    );
+  const queryBucket = asQueries(
+    bucketsAt(
+      queryToken,
+      slots.query.map((slot) => slot - (slot % L)),
+    ),
+  );
+  const keyBucket = asKeys(
+    bucketsAt(
+      keyToken,
+      slots.key.map((slot) => slot - (slot % L)),
+    ),
+  );
+  const isReal = (bucket: Tensor) =>
+    tf.notEqual(tf.mod(bucket, tf.scalar(N + 1, 'int32')), tf.scalar(N, 'int32'));
+  const exists = tf.tile(tf.reshape(tf.tensor1d(slots.keyExists, 'bool'), [1, n, W]), [rows, 1, 1]);
+  const i = asQueries(queryToken);
+  const j = asKeys(keyToken);
+  let admitted = tf.logicalAnd(
+    tf.logicalAnd(asKeys(exists), isReal(keyBucket)),
+    tf.logicalAnd(isReal(queryBucket), settings.causal ? tf.less(j, i) : tf.notEqual(i, j)),
+  );
+  if (!settings.acrossBuckets) {
+    admitted = tf.logicalAnd(admitted, tf.equal(keyBucket, queryBucket));
+  }
+  for (const earlier of settings.correct ? sorted.slice(0, r) : []) {
+    // Each key once: a pair that an earlier round has seen is not seen again.
+    const apart = tf.sub(ofKeys(earlier.chunk), ofQueries(earlier.chunk));
+    let seen = tf.logicalAnd(
+      tf.greaterEqual(apart, tf.scalar(-P, 'int32')),
+      tf.lessEqual(apart, tf.scalar(A, 'int32')),
+    );
+    if (!settings.acrossBuckets) {
+      seen = tf.logicalAnd(seen, tf.equal(ofKeys(earlier.bucket), ofQueries(earlier.bucket)));
+    }
+    admitted = tf.logicalAnd(admitted, tf.logicalNot(seen));
+  }
+  return { n, W, queryRows, keyRows, admitted: tf.cast(admitted, 'float32') };
+}
+
+interface WindowSlots {
+  /** Slot, counted through all rounds, of each query `[n·C]` and of each key `[n·W]`. */
+  readonly query: Int32Array;
+  readonly key: Int32Array;
+  readonly keyExists: Uint8Array;
+}
+
+function windowSlots(r: number, n: number, L: number, { R, C, P, A, wrap }: Settings): WindowSlots {
+  const W = (1 + P + A) * C;
+  const query = Int32Array.from({ length: n * C }, (_, slot) => r * L + Math.min(slot, L - 1));
+  const key = new Int32Array(n * W);
+  const keyExists = new Uint8Array(n * W);
+  for (let chunk = 0; chunk < n; chunk++) {
+    for (let w = 0; w < W; w++) {
+      const slot = (chunk - P) * C + w;
+      const inside = slot >= 0 && slot < L;
+      keyExists[chunk * W + w] = Number(inside || wrap);
+      key[chunk * W + w] = wrap ? modulo(r * L + slot, R * L) : r * L + (inside ? slot : 0);
+    }
+  }
+  return { query, key, keyExists };
+}
+
+function modulo(a: number, b: number): number {
+  return ((a % b) + b) % b;
+}
+
+/** Output and log-sum-exp by slot, `[rows·n·C, E]` and `[rows·n·C, 1]`. */
+function attendRound(
+  { n, W, queryRows, keyRows, admitted }: Pairs,
+  queries: Tensor2D,
+  keys: Tensor2D,
+  values: Tensor2D,
+  { B, H, D, E }: Shape,
+  { C, scale }: Settings,
+): [Tensor, Tensor] {
+  const blocks = B * H * n;
+  const q = tf.reshape(tf.gather(queries, queryRows), [blocks, C, D]);
+  const k = tf.reshape(tf.gather(keys, keyRows), [blocks, W, D]);
+  const v = tf.reshape(tf.gather(values, keyRows), [blocks, W, E]);
+  const { out, lse } = maskedSoftmax(tf.mul(tf.matMul(q, k, false, true), scale), admitted, v);
+  return [tf.reshape(out, [blocks * C, E]), tf.reshape(lse, [blocks * C, 1])];
+}
+
+/**
+ * Softmax over the last axis of `logits [blocks, queries, keys]`, of admitted pairs alone, times
+ * `v [blocks, keys, E]`. A row without any gives zeros and the log-sum-exp {@link NOTHING_SEEN}.
+ */
+export function maskedSoftmax(logits: Tensor, admitted: Tensor, v: Tensor): { out: Tensor; lse: Tensor } {
+  const masked = tf.add(tf.mul(logits, admitted), tf.mul(tf.sub(1, admitted), NOTHING_SEEN));
+  const most = tf.max(masked, 2, true);
+  const weights = tf.mul(tf.exp(tf.sub(masked, most)), sawSomething(most));
+  const sum = tf.sum(weights, 2, true);
+  const alone = tf.sub(1, sawSomething(most));
+  return {
+    out: tf.div(tf.matMul(weights, v), tf.add(sum, alone)),
+    lse: tf.add(most, tf.log(tf.add(sum, alone))),
+  };
+}

@@ -1,0 +1,106 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import { onWebGPU, valuesAtHand, withFloatBuffers } from '../webgpu/backend.js';
+import { composedAttention, composedBuckets, withPadding } from './composed.js';
+import type { LshAttentionOptions } from './options.js';
+import type { Inputs, Settings, Shape } from './settings.js';
+import { Door } from './validate.js';
+import { runOnWebGPU } from './webgpu.js';
+
+/** An attention's output and the log-sum-exp of its logits, with which attentions can be merged. */
+export interface AttentionWithLse {
+  /** The shape of `v`. */
+  readonly out: Tensor;
+  /** The shape of `v` without its last axis; -1e38 for a query that saw no key but itself. */
+  readonly lse: Tensor;
+}
+
+/**
+ * Reformer-style LSH attention: queries and keys are one tensor, hashed by random rotations, sorted
+ * by bucket and cut into chunks; each chunk attends to itself and its neighbours, in several rounds.
+ *
+ * On the `webgpu` backend it runs as WGSL kernels, elsewhere as tf ops. Time and memory grow with
+ * L·R·C, not L². Queries see keys of unit length, `k = q / sqrt(|q|² + D·1e-6)`, and never
+ * themselves unless there is nothing else to see (Kitaev et al. 2020, arXiv 2001.04451, section 2).
+ *
+ * @param qk `[B, H, L, D]`, `[H, L, D]` or `[L, D]`, float32: queries and keys. D ≤ 256.
+ * @param v the same but for the last axis, E ≤ 256: values.
+ * @returns a tensor of the shape of `v`.
+ * @throws RangeError, TypeError or Error, before any work, naming the option, its rule and a way out.
+ */
+export function lshAttention(qk: Tensor, v: Tensor, options: LshAttentionOptions = {}): Tensor {
+  return tf.tidy(() => attend('lshAttention', qk, v, options).out);
+}
+
+/** {@link lshAttention} with the log-sum-exp over all keys seen, for those who merge attentions. */
+export function lshAttentionWithLse(
+  qk: Tensor,
+  v: Tensor,
+  options: LshAttentionOptions = {},
+): AttentionWithLse {
+  return tf.tidy(() => ({ ...attend('lshAttentionWithLse', qk, v, options) }));
+}
+
+/**
+ * The bucket of every token in every round, as {@link lshAttention} would hash it: `[B, H, R, L]`,
+ * int32 in 0 … N, N for padding. Give it back as the option `buckets` to reuse it.
+ */
+export function lshBuckets(qk: Tensor, options: LshAttentionOptions = {}): Tensor {
+  return tf.tidy(() => {
+    const door = new Door('lshBuckets');
+    const shape = door.shape(qk, qk);
+    const settings = door.settings(shape, options);
+    if (options.buckets !== undefined) {
+      return tf.clone(options.buckets);
+    }
+    if (isEmpty(shape)) {
+      return tf.zeros([shape.B, shape.H, settings.R, shape.L], 'int32');
+    }
+    const inputs = inputsOf(qk, undefined, options, shape, settings);
+    return onWebGPU()
+      ? (runOnWebGPU('LshBuckets', inputs, shape, settings)[0] as Tensor)
+      : composedBuckets(inputs, shape, settings);
+  });
+}
+
+function attend(name: string, qk: Tensor, v: Tensor, options: LshAttentionOptions): AttentionWithLse {
+  const door = new Door(name);
+  const shape = door.shape(qk, v);
+  const settings = door.settings(shape, options);
+  if (isEmpty(shape)) {
+    return { out: tf.zeros(v.shape), lse: tf.zeros(v.shape.slice(0, -1)) };
+  }
+  if (options.buckets !== undefined) {
+    door.bucketValues(valuesAtHand(options.buckets), settings.N);
+  }
+  const inputs = inputsOf(qk, v, options, shape, settings);
+  const [out, lse] = onWebGPU()
+    ? runOnWebGPU('LshAttention', inputs, shape, settings)
+    : composedAttention(inputs, shape, settings);
+  return {
+    out: tf.reshape(out as Tensor, v.shape),
+    lse: tf.reshape(lse as Tensor, v.shape.slice(0, -1)),
+  };
+}
+
+/** The tensors that either path reads. With explicit buckets, padding is written into them. */
+function inputsOf(
+  qk: Tensor,
+  v: Tensor | undefined,
+  { mask, rotations, buckets }: LshAttentionOptions,
+  shape: Shape,
+  settings: Settings,
+): Inputs {
+  const inputs: Inputs = {
+    qk,
+    ...(v && { v }),
+    ...(buckets === undefined
+      ? { ...(mask && { mask }), ...(rotations && { rotations }) }
+      : { buckets: mask ? withPadding(buckets, mask, shape, settings) : buckets }),
+  };
+  return onWebGPU() ? withFloatBuffers(inputs) : inputs;
+}
+
+function isEmpty({ B, H, L }: Shape): boolean {
+  return B * H * L === 0;
+}

@@ -1,0 +1,104 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+
+/**
+ * Options of {@link lshAttention}. Letters: B batch, H heads, L length, D key depth, R hash rounds,
+ * N buckets, C chunk length, P and A chunks before and after.
+ */
+export interface LshAttentionOptions {
+  /** R, the number of hash rounds: an integer from 1 up. More rounds come closer to dense attention. @default 4 */
+  readonly numHashes?: number;
+  /**
+   * N, the number of buckets of a round: an even integer from 2 up, or a list of them whose product
+   * counts (factored buckets: a cheaper hash). At most 2^20 in all.
+   * @default about 2·L/C, a power of two, factored when it is large
+   */
+  readonly numBuckets?: number | readonly number[];
+  /** C, the tokens of a chunk: an integer from 1 up. @default 64 */
+  readonly chunkLength?: number;
+  /** P, how many chunks before its own a token sees: an integer from 0 up. @default 1 */
+  readonly chunksBefore?: number;
+  /** A, how many chunks after its own a token sees: an integer from 0 up. @default 0 */
+  readonly chunksAfter?: number;
+  /** Whether a token sees no later token. @default false */
+  readonly causal?: boolean;
+  /** `[B, L]`, bool or int32, true = attend. A padded token is seen by none and returns its own v. @default none */
+  readonly mask?: Tensor;
+  /** What a token sees in a round: `'chunk'`, its own and its neighbouring chunks of the sorted row. @default 'chunk' */
+  readonly window?: 'chunk';
+  /**
+   * A key seen in several rounds counts once (`'correct'`: the result is the softmax over the union
+   * of the rounds, and converges to dense attention) or once a round (`'count'`: trax, Hugging Face).
+   * @default 'correct'
+   */
+  readonly duplicates?: 'correct' | 'count';
+  /**
+   * Windows end with their round (`'stop'`), or run on from each round into the next (`'wrap'`, as
+   * released checkpoints were trained; needs `duplicates: 'count'` and L a multiple of C).
+   * @default 'stop'
+   */
+  readonly roundBoundary?: 'stop' | 'wrap';
+  /** Whether a token sees tokens of other buckets in its window. @default true */
+  readonly acrossBuckets?: boolean;
+  /** Factor of the logits: a finite number above 0, or `'1/sqrt(D)'`. @default 1 */
+  readonly scale?: Scale;
+  /** Seed of the rotations: an unsigned 32-bit integer. The same seed gives the same buckets. @default 0 */
+  readonly seed?: number;
+  /** `[H or 1, D, R, Σf/2]` float32, in place of a draw from `seed`; f are the factors of `numBuckets`. */
+  readonly rotations?: Tensor;
+  /** `[B, H, R, L]` int32 in 0 … N, N for padding, in place of the hash; see {@link lshBuckets}. */
+  readonly buckets?: Tensor;
+}
+
+/** A factor of the logits; the words stand for one over the square root of the key depth. */
+export type Scale = number | '1/sqrt(D)';
+
+/** Options of {@link denseAttention}. */
+export interface DenseAttentionOptions {
+  /** Whether a token sees no later token. @default false */
+  readonly causal?: boolean;
+  /** `[B, L]`, bool or int32, true = attend. @default none */
+  readonly mask?: Tensor;
+  /** Factor of the logits: a finite number above 0, or `'1/sqrt(D)'`. @default 1 */
+  readonly scale?: Scale;
+}
+
+/** The defaults that do not depend on the input's shape. */
+export const DEFAULTS = {
+  numHashes: 4,
+  chunkLength: 64,
+  chunksBefore: 1,
+  chunksAfter: 0,
+  causal: false,
+  window: 'chunk',
+  duplicates: 'correct',
+  roundBoundary: 'stop',
+  acrossBuckets: true,
+  scale: 1,
+  seed: 0,
+} as const satisfies LshAttentionOptions;
+
+/** The log-sum-exp of a query that sees no key but itself: its output is its own v. */
+export const NOTHING_SEEN = -1e38;
+
+/**
+ * Named sets of options to spread into a call.
+ *
+ * - `reformer`: what trax and Hugging Face compute, for checkpoints trained there.
+ * - `paper`: the equations of the Reformer paper (arXiv 2001.04451).
+ */
+export const presets = {
+  reformer: {
+    window: 'chunk',
+    duplicates: 'count',
+    roundBoundary: 'wrap',
+    acrossBuckets: true,
+    scale: 1,
+  },
+  paper: {
+    window: 'chunk',
+    duplicates: 'correct',
+    roundBoundary: 'stop',
+    acrossBuckets: false,
+    scale: '1/sqrt(D)',
+  },
+} as const satisfies Record<string, LshAttentionOptions>;

@@ -1,0 +1,334 @@
+import type { KernelName } from '../webgpu/kernels.js';
+import type { LshAttentionOptions } from './options.js';
+import type { Settings, Shape } from './settings.js';
+import { Door } from './validate.js';
+
+/** The limits of a device that a plan depends on; names and defaults are WebGPU's. */
+export interface Limits {
+  readonly maxStorageBufferBindingSize: number;
+  readonly maxBufferSize: number;
+  readonly maxComputeWorkgroupsPerDimension: number;
+}
+
+/** What every WebGPU device offers at least. */
+export const DEFAULT_LIMITS: Limits = {
+  maxStorageBufferBindingSize: 2 ** 27,
+  maxBufferSize: 2 ** 28,
+  maxComputeWorkgroupsPerDimension: 65535,
+};
+
+/** One dispatch of one kernel. */
+export interface Pass {
+  readonly kernel: KernelName;
+  /** Values of the kernel's `override` constants. */
+  readonly constants: Readonly<Record<string, number>>;
+  /** Values of the `const` sizes that are set in the kernel's text. */
+  readonly sizes: Readonly<Record<string, number>>;
+  /** Values of the fields of `Params`, but for `workgroups`. */
+  readonly params: Readonly<Record<string, number | readonly number[]>>;
+  /** The plan's buffer behind a binding, where it has another name. */
+  readonly aliases: Readonly<Record<string, string>>;
+  readonly workgroups: number;
+}
+
+/** Where a batch's rows lie in a tensor: a part that one binding can hold. */
+export interface Part {
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** Consecutive rows b·h that go through the pipeline together. */
+export interface Batch {
+  readonly firstRow: number;
+  readonly rows: number;
+  /** By tensor name; a buffer that is not named is bound whole. */
+  readonly parts: Readonly<Record<string, Part>>;
+  readonly passes: readonly Pass[];
+}
+
+/** What a call does on the GPU, computed without one. Bytes are bytes, operations count an add and a multiply as two. */
+export interface AttentionPlan {
+  readonly shape: Shape;
+  readonly settings: Settings;
+  /** Chunks of a round: ceil(L / C). */
+  readonly chunks: number;
+  readonly batches: readonly Batch[];
+  /** Kernel launches in all. */
+  readonly dispatches: number;
+  /** Bytes of each buffer that lives for the call alone. */
+  readonly scratch: Readonly<Record<string, number>>;
+  readonly bytes: {
+    readonly inputs: number;
+    readonly outputs: number;
+    readonly scratch: number;
+    readonly peak: number;
+  };
+  /** Useful floating-point operations. */
+  readonly operations: { readonly hash: number; readonly attend: number; readonly total: number };
+  toString(): string;
+}
+
+/** Offsets of bindings are multiples of this many bytes (WebGPU's minStorageBufferOffsetAlignment). */
+const ALIGNMENT = 256;
+/** Slices of a row to sort are at least this long, and four times as long as there are buckets. */
+const LEAST_SLICE = 1024;
+const QUERY_TILE = 32;
+const HASH_TILE = 64;
+const NORM_TILE = 16;
+const WORD = 4;
+
+/**
+ * The plan of `lshAttention` on WebGPU: buckets, chunks, dispatches, bytes and operations. No GPU is
+ * needed, and nothing runs; print it with `String(plan)`.
+ *
+ * @param shape sizes in letters; B and H default to 1, E to D.
+ * @param options as for `lshAttention`.
+ * @param limits of the device; defaults to what every WebGPU device offers.
+ * @throws RangeError or TypeError for what `lshAttention` would refuse; Error for what cannot fit.
+ */
+export function plan(
+  shape: Pick<Shape, 'L' | 'D'> & Partial<Shape>,
+  options: LshAttentionOptions = {},
+  limits: Limits = DEFAULT_LIMITS,
+): AttentionPlan {
+  const door = new Door('plan');
+  const letters = door.letters({ B: 1, H: 1, E: shape.D, ...shape });
+  return planAttention(letters, door.settings(letters, options), limits);
+}
+
+/** {@link plan} of a checked call; or, for `'buckets'`, of the hash alone. */
+export function planAttention(
+  shape: Shape,
+  settings: Settings,
+  limits: Limits,
+  goal: 'attention' | 'buckets' = 'attention',
+): AttentionPlan {
+  const { B, H, L, D, E } = shape;
+  const { R, N } = settings;
+  const rows = B * H;
+  const sliceLength = Math.min(L, Math.max(LEAST_SLICE, 4 * (N + 1)));
+  const slices = Math.ceil(L / sliceLength);
+  // Bytes of a row (one b·h): the tensors', then the scratch's.
+  const attends = goal === 'attention';
+  const remembersChunks = settings.correct && R > 1;
+  const indices = R * L * WORD;
+  const inputRow: Record<string, number> = {
+    qk: L * D * WORD,
+    ...(attends ? { v: L * E * WORD } : {}),
+    ...(settings.hashed ? {} : { buckets: indices }),
+  };
+  const outputRow: Record<string, number> = attends
+    ? { out: L * E * WORD, lse: L * WORD }
+    : { buckets: indices };
+  const scratchRow: Record<string, number> = attends
+    ? {
+        ...(settings.hashed ? { buckets: indices } : {}),
+        counts: R * slices * (N + 1) * WORD,
+        order: indices,
+        ...(remembersChunks ? { chunks: indices } : {}),
+        inverseNorms: L * WORD,
+      }
+    : {};
+  const whole: Record<string, number> = {
+    ...(settings.hashed ? { rotations: settings.rotationHeads * D * R * settings.F * WORD } : {}),
+    ...(settings.masked ? { mask: B * L * WORD } : {}),
+  };
+  const perBatch = rowsPerBatch({ ...inputRow, ...outputRow, ...scratchRow }, whole, rows, limits);
+
+  const batches: Batch[] = [];
+  for (let firstRow = 0; firstRow < rows; firstRow += perBatch) {
+    const count = Math.min(perBatch, rows - firstRow);
+    const parts: Record<string, Part> = {};
+    const starts: Record<string, number> = { buckets: 0 };
+    for (const [name, bytes] of Object.entries({ ...inputRow, ...outputRow })) {
+      const begin = firstRow * bytes;
+      const offset = Math.floor(begin / ALIGNMENT) * ALIGNMENT;
+      starts[name] = (begin - offset) / WORD;
+      parts[name] = { offset, size: begin - offset + count * bytes };
+    }
+    const layout = { firstRow, rows: count, starts, slices, sliceLength, remembersChunks };
+    batches.push({
+      firstRow,
+      rows: count,
+      parts,
+      passes: attends ? attentionPasses(shape, settings, layout) : [hashPass(shape, settings, layout)],
+    });
+  }
+
+  const largest = Math.min(perBatch, rows);
+  const scratch: Record<string, number> = { unused: 16 };
+  for (const [name, bytes] of Object.entries(scratchRow)) {
+    scratch[name] = bytes * largest;
+  }
+  const dispatches = batches.reduce((sum, batch) => sum + batch.passes.length, 0);
+  const inputs = rows * total(inputRow) + (whole.mask ?? 0);
+  const outputs = rows * total(outputRow);
+  const scratchBytes = total(scratch) + (whole.rotations ?? 0) + dispatches * ALIGNMENT;
+  const seenKeys = Math.min(L, (1 + settings.P + settings.A) * settings.C);
+  const hash = settings.hashed ? 2 * rows * L * R * D * settings.F : 0;
+  const attend = !attends ? 0 : 2 * rows * L * R * seenKeys * (D + E);
+  const result: AttentionPlan = {
+    shape,
+    settings,
+    chunks: Math.ceil(L / settings.C),
+    batches,
+    dispatches,
+    scratch,
+    bytes: { inputs, outputs, scratch: scratchBytes, peak: inputs + outputs + scratchBytes },
+    operations: { hash, attend, total: hash + attend },
+    toString: () => describe(result),
+  };
+  return result;
+}
+
+interface BatchLayout {
+  readonly firstRow: number;
+  readonly rows: number;
+  /** Elements between the start of a tensor's binding and the batch's first row. */
+  readonly starts: Readonly<Record<string, number>>;
+  readonly slices: number;
+  readonly sliceLength: number;
+  readonly remembersChunks: boolean;
+}
+
+/** The pipeline: hash, sort, then one pass of attention a round. */
+function attentionPasses(shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
+  const { L, D, E } = shape;
+  const { R, C, P, A, N } = settings;
+  const { rows, starts, slices, sliceLength, remembersChunks } = layout;
+  const bucketsStart = starts.buckets as number;
+  const row = { L, N, slices, sliceLength, keysStart: bucketsStart };
+  const chunks: Record<string, string> = remembersChunks ? {} : { chunks: 'unused' };
+  const sort = { constants: {}, sizes: {}, params: row, workgroups: rows * R * slices };
+  const tiles = Math.ceil(L / QUERY_TILE);
+  return [
+    ...(settings.hashed ? [hashPass(shape, settings, layout)] : []),
+    { ...sort, kernel: 'sort/count', aliases: { keys: 'buckets' } },
+    { ...sort, kernel: 'sort/scan', aliases: {}, workgroups: rows * R },
+    {
+      ...sort,
+      kernel: 'sort/place',
+      constants: { WRITE_CHUNKS: Number(remembersChunks) },
+      params: { ...row, C },
+      aliases: { keys: 'buckets', ...chunks },
+    },
+    {
+      kernel: 'attend/normalise',
+      constants: { D },
+      sizes: {},
+      params: { tokens: rows * L, qkStart: starts.qk as number },
+      aliases: {},
+      workgroups: Math.ceil((rows * L) / NORM_TILE),
+    },
+    ...Array.from(
+      { length: R },
+      (_, round): Pass => ({
+        kernel: 'attend/forward',
+        constants: {
+          D,
+          E,
+          CAUSAL: Number(settings.causal),
+          WRAP: Number(settings.wrap),
+          ACROSS_BUCKETS: Number(settings.acrossBuckets),
+          CORRECT: Number(remembersChunks),
+        },
+        sizes: { COLUMN_VECTORS: Math.ceil(E / 32) },
+        params: {
+          ...{ L, R, C, P, A, N, round, tiles, bucketsStart },
+          qkStart: starts.qk as number,
+          vStart: starts.v as number,
+          outStart: starts.out as number,
+          lseStart: starts.lse as number,
+          scale: settings.scale * Math.LOG2E,
+        },
+        aliases: chunks,
+        workgroups: rows * tiles,
+      }),
+    ),
+  ];
+}
+
+/** The hash alone, which `lshBuckets` runs by itself. */
+function hashPass({ H, L, D }: Shape, settings: Settings, { firstRow, rows, starts }: BatchLayout): Pass {
+  const { R, F, N } = settings;
+  const tiles = Math.ceil(L / HASH_TILE);
+  const halves = settings.factors.map((f) => f / 2);
+  return {
+    kernel: 'hash/rotate',
+    constants: { D, MASKED: Number(settings.masked) },
+    sizes: {},
+    params: {
+      ...{ H, L, R, F, N, tiles, firstRow },
+      rotationHeads: settings.rotationHeads,
+      qkStart: starts.qk as number,
+      bucketsStart: starts.buckets as number,
+      halves,
+    },
+    aliases: settings.masked ? {} : { mask: 'unused' },
+    workgroups: tiles * R * rows,
+  };
+}
+
+/** How many rows fit every binding; what cannot be split must fit whole. */
+function rowsPerBatch(
+  row: Readonly<Record<string, number>>,
+  whole: Readonly<Record<string, number>>,
+  rows: number,
+  limits: Limits,
+): number {
+  const binding = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  for (const [name, bytes] of Object.entries(whole)) {
+    if (bytes > binding) {
+      throw new Error(
+        `lshAttention: \`${name}\` takes ${bytes} bytes, more than the ${binding} that a binding of this device holds. ${
+          name === 'rotations'
+            ? 'Use factored buckets, such as numBuckets: [64, 128].'
+            : 'Use a smaller batch.'
+        }`,
+      );
+    }
+  }
+  let fit = Math.max(1, rows);
+  for (const [name, bytes] of Object.entries(row)) {
+    // A part may begin up to one alignment before its first row.
+    const most = Math.floor((binding - ALIGNMENT) / Math.max(1, bytes));
+    if (most < 1 && bytes > 0 && rows > 0) {
+      if (rows === 1 && bytes <= binding) {
+        continue;
+      }
+      throw new Error(
+        `lshAttention: one head's \`${name}\` takes ${bytes} bytes, more than the ${binding} that a binding of this device holds. Use a shorter length, less depth or fewer rounds.`,
+      );
+    }
+    fit = Math.min(fit, bytes * rows <= binding ? rows : most);
+  }
+  return Math.max(1, fit);
+}
+
+function describe({ shape, settings, ...plan }: AttentionPlan): string {
+  const { B, H, L, D, E } = shape;
+  const { R, C, P, A, factors } = settings;
+  const lines = [
+    `LSH attention  B=${B} H=${H} L=${L} D=${D} E=${E}  R=${R} N=${factors.join('·')} C=${C} P=${P} A=${A}`,
+    `${plan.chunks} chunks, ${plan.dispatches} dispatches${plan.batches.length > 1 ? ` in ${plan.batches.length} batches of rows` : ''}`,
+    ...(plan.batches[0]?.passes ?? []).map(
+      (pass) => `  ${pass.kernel.padEnd(18)} ${String(pass.workgroups).padStart(9)} workgroups`,
+    ),
+    `operations  hash ${count(plan.operations.hash)}, attend ${count(plan.operations.attend)}`,
+    `bytes       inputs ${count(plan.bytes.inputs)}, outputs ${count(plan.bytes.outputs)}, scratch ${count(plan.bytes.scratch)}, peak ${count(plan.bytes.peak)}`,
+    ...Object.entries(plan.scratch).map(
+      ([name, bytes]) => `  ${name.padEnd(18)} ${String(bytes).padStart(9)} bytes`,
+    ),
+  ];
+  return lines.join('\n');
+}
+
+function total(bytes: Readonly<Record<string, number>>): number {
+  return Object.values(bytes).reduce((sum, value) => sum + value, 0);
+}
+
+function count(value: number): string {
+  const units = ['', ' k', ' M', ' G', ' T'];
+  const power = value < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(value) / 3));
+  return `${Number((value / 1000 ** power).toPrecision(3))}${units[power]}`;
+}

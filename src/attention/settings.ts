@@ -1,0 +1,85 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+
+/** The sizes of one attention, in the letters used everywhere. */
+export interface Shape {
+  /** Batch. */
+  readonly B: number;
+  /** Heads. */
+  readonly H: number;
+  /** Length. */
+  readonly L: number;
+  /** Key depth. */
+  readonly D: number;
+  /** Value depth. */
+  readonly E: number;
+}
+
+/** How a round's hash divides the tokens. */
+export interface BucketPlan {
+  /** Buckets of a round: the product of the factors. */
+  readonly N: number;
+  /** The factors f of N, each even. */
+  readonly factors: readonly number[];
+  /** Columns of a round's rotation: Σf/2. */
+  readonly F: number;
+}
+
+/** The options of a call, validated and filled in. */
+export interface Settings extends BucketPlan {
+  /** Hash rounds. */
+  readonly R: number;
+  /** Chunk length. */
+  readonly C: number;
+  /** Chunks seen before the own. */
+  readonly P: number;
+  /** Chunks seen after the own. */
+  readonly A: number;
+  readonly causal: boolean;
+  /** A key seen in several rounds counts once. */
+  readonly correct: boolean;
+  /** Windows run on from round to round. */
+  readonly wrap: boolean;
+  readonly acrossBuckets: boolean;
+  readonly scale: number;
+  readonly seed: number;
+  /** Heads of the rotation: H, or 1 when it is shared. */
+  readonly rotationHeads: number;
+  /** Whether the hash reads a mask; given buckets hold their padding already. */
+  readonly masked: boolean;
+  /** Whether the buckets are hashed, not given. */
+  readonly hashed: boolean;
+}
+
+/**
+ * The buckets of a round. Without factors, about two for every chunk, so that a bucket holds half a
+ * chunk: N = 2^p, p = floor(log2(2·floor(L/C))); beyond 2·max(floor(sqrt(L/C)), C) they are factored
+ * in two, since an unfactored hash costs D·N/2 a token (Hugging Face's rule).
+ */
+export function bucketPlan(
+  given: readonly number[] | undefined,
+  L: number,
+  C: number,
+  most: number,
+): BucketPlan {
+  const factors = given ?? defaultFactors(L, C, most);
+  return {
+    N: factors.reduce((product, f) => product * f, 1),
+    factors,
+    F: factors.reduce((sum, f) => sum + f / 2, 0),
+  };
+}
+
+function defaultFactors(L: number, C: number, most: number): number[] {
+  const p = Math.floor(Math.log2(Math.min(most, Math.max(2, 2 * Math.floor(L / C)))));
+  const limit = 2 * Math.max(Math.floor(Math.sqrt(L / C)), C);
+  return 2 ** p > limit ? [2 ** Math.floor(p / 2), 2 ** (p - Math.floor(p / 2))] : [2 ** p];
+}
+
+/** Tensors of a call, by the names of the plan's buffers. */
+export interface Inputs {
+  readonly qk: Tensor;
+  readonly v?: Tensor;
+  readonly mask?: Tensor;
+  readonly rotations?: Tensor;
+  readonly buckets?: Tensor;
+}

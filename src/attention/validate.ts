@@ -1,0 +1,294 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { DEFAULTS, type DenseAttentionOptions, type LshAttentionOptions, type Scale } from './options.js';
+import { type BucketPlan, bucketPlan, type Settings, type Shape } from './settings.js';
+
+/** Largest key and value depth. */
+export const MAX_DEPTH = 256;
+/** Largest length: the range in which float32, the common currency of tfjs, counts exactly. */
+export const MAX_LENGTH = 2 ** 24;
+/** Most buckets of a round. */
+export const MAX_BUCKETS = 2 ** 20;
+
+const NAMES: Record<keyof LshAttentionOptions, true> = {
+  numHashes: true,
+  numBuckets: true,
+  chunkLength: true,
+  chunksBefore: true,
+  chunksAfter: true,
+  causal: true,
+  mask: true,
+  window: true,
+  duplicates: true,
+  roundBoundary: true,
+  acrossBuckets: true,
+  scale: true,
+  seed: true,
+  rotations: true,
+  buckets: true,
+};
+const DENSE_NAMES: Record<keyof DenseAttentionOptions, true> = {
+  causal: true,
+  mask: true,
+  scale: true,
+};
+
+/** The checks of one public function: every message begins with its name. */
+export class Door {
+  constructor(private readonly name: string) {}
+
+  /** The letters of `qk [B, H, L, D]` and `v [B, H, L, E]`, or of the lower ranks. */
+  shape(qk: Tensor, v: Tensor): Shape {
+    this.tensor('qk', qk, ['float32']);
+    this.tensor('v', v, ['float32']);
+    if (qk.rank < 2 || qk.rank > 4) {
+      throw this.range(
+        `\`qk\` must have the shape [L, D], [H, L, D] or [B, H, L, D], got [${qk.shape}]. Reshape it.`,
+      );
+    }
+    if (v.rank !== qk.rank || v.shape.slice(0, -1).join() !== qk.shape.slice(0, -1).join()) {
+      throw this.range(
+        `\`v\` must have the shape of \`qk\` but for its last axis, got [${v.shape}] beside [${qk.shape}].`,
+      );
+    }
+    const [B, H, L, D] = [...Array(4 - qk.rank).fill(1), ...qk.shape] as [number, number, number, number];
+    return this.letters({ B, H, L, D, E: v.shape[v.rank - 1] as number });
+  }
+
+  /** A shape given in letters. */
+  letters(shape: Shape): Shape {
+    for (const letter of ['B', 'H', 'L'] as const) {
+      this.integer(letter, shape[letter], 0);
+    }
+    for (const [letter, name] of [
+      ['D', 'qk'],
+      ['E', 'v'],
+    ] as const) {
+      this.integer(letter, shape[letter], 1);
+      if (shape[letter] > MAX_DEPTH) {
+        throw this.range(
+          `the depth ${letter} of \`${name}\` must be at most ${MAX_DEPTH}, got ${shape[letter]}. Use more heads of less depth.`,
+        );
+      }
+    }
+    if (shape.L > MAX_LENGTH) {
+      throw this.range(`the length L must be at most 2^24, got ${shape.L}. Split the sequence.`);
+    }
+    return shape;
+  }
+
+  /** All options of LSH attention, filled in and checked against the input's shape. */
+  settings(shape: Shape, options: LshAttentionOptions): Settings {
+    this.known(options, NAMES);
+    const { B, H, L, D } = shape;
+    const R = this.integer('numHashes', options.numHashes ?? DEFAULTS.numHashes, 1);
+    const given = this.integer('chunkLength', options.chunkLength ?? DEFAULTS.chunkLength, 1);
+    const P = this.integer('chunksBefore', options.chunksBefore ?? DEFAULTS.chunksBefore, 0);
+    const A = this.integer('chunksAfter', options.chunksAfter ?? DEFAULTS.chunksAfter, 0);
+    this.oneOf('window', options.window ?? DEFAULTS.window, ['chunk']);
+    const duplicates = this.oneOf('duplicates', options.duplicates ?? DEFAULTS.duplicates, [
+      'correct',
+      'count',
+    ]);
+    const roundBoundary = this.oneOf('roundBoundary', options.roundBoundary ?? DEFAULTS.roundBoundary, [
+      'stop',
+      'wrap',
+    ]);
+    const wrap = roundBoundary === 'wrap';
+    if (wrap) {
+      if (duplicates === 'correct') {
+        throw this.range(
+          "`duplicates: 'correct'` cannot be had with `roundBoundary: 'wrap'`, where a pair may be seen over the boundary alone. Set `duplicates: 'count'`, as presets.reformer does, or `roundBoundary: 'stop'`.",
+        );
+      }
+      if (L % given !== 0) {
+        throw this.range(
+          `\`roundBoundary: 'wrap'\` needs a length that is a multiple of \`chunkLength\`, got L=${L} and C=${given}. Pad to ${Math.ceil(L / given) * given} with a \`mask\`, or set \`roundBoundary: 'stop'\`.`,
+        );
+      }
+      const chunks = Math.max(1, R * (L / given));
+      this.integer('chunksBefore', P, 0, chunks);
+      this.integer('chunksAfter', A, 0, chunks);
+    }
+    const C = Math.min(given, Math.max(1, L)); // one chunk holds all, however much longer it could be
+    const chunks = Math.ceil(L / C);
+    const buckets = this.buckets(options.numBuckets, L, C);
+    const settings: Settings = {
+      ...buckets,
+      R,
+      C,
+      P: wrap ? P : Math.min(P, chunks),
+      A: wrap ? A : Math.min(A, chunks),
+      causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
+      correct: duplicates === 'correct',
+      wrap,
+      acrossBuckets: this.flag('acrossBuckets', options.acrossBuckets ?? DEFAULTS.acrossBuckets),
+      scale: this.scale(options.scale, D),
+      seed: this.integer('seed', options.seed ?? DEFAULTS.seed, 0, 2 ** 32 - 1),
+      rotationHeads: H,
+      masked: options.mask !== undefined && options.buckets === undefined,
+      hashed: options.buckets === undefined,
+    };
+    this.mask(options.mask, B, L);
+    if (options.buckets !== undefined) {
+      this.tensor('buckets', options.buckets, ['int32']);
+      this.sameShape('buckets', options.buckets, [B, H, R, L], '[B, H, R, L]');
+    }
+    if (options.rotations !== undefined) {
+      this.tensor('rotations', options.rotations, ['float32']);
+      const heads = options.rotations.shape[0] === 1 ? 1 : H;
+      this.sameShape('rotations', options.rotations, [heads, D, R, buckets.F], '[H or 1, D, R, Σf/2]');
+      return { ...settings, rotationHeads: heads };
+    }
+    return settings;
+  }
+
+  /** All options of dense attention, filled in and checked. */
+  denseSettings({ B, L, D }: Shape, options: DenseAttentionOptions) {
+    this.known(options, DENSE_NAMES);
+    this.mask(options.mask, B, L);
+    return {
+      causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
+      scale: this.scale(options.scale, D),
+    };
+  }
+
+  /** Refuses bucket ids outside 0 … N, where the values are at hand. */
+  bucketValues(values: ArrayLike<number> | undefined, N: number): void {
+    for (let i = 0; values !== undefined && i < values.length; i++) {
+      const value = values[i] as number;
+      if (value < 0 || value > N) {
+        throw this.range(
+          `\`buckets\` must lie in 0 … ${N} (${N} for padding), got ${value} at element ${i}. Give the \`numBuckets\` that they were made with.`,
+        );
+      }
+    }
+  }
+
+  private buckets(given: LshAttentionOptions['numBuckets'], L: number, C: number): BucketPlan {
+    if (given === undefined) {
+      return bucketPlan(undefined, L, C, MAX_BUCKETS);
+    }
+    const factors = typeof given === 'number' ? [given] : given;
+    if (!Array.isArray(factors) || factors.length === 0) {
+      throw this.kind(
+        `\`numBuckets\` must be an even number from 2 up or a list of such, got ${show(given)}. Try [16, 32].`,
+      );
+    }
+    for (const factor of factors) {
+      if (!Number.isInteger(factor) || factor < 2 || factor % 2 !== 0) {
+        const near = Number.isFinite(factor) ? Math.max(2, 2 * Math.ceil(factor / 2)) : 64;
+        throw this.range(
+          `\`numBuckets\` must be an even number from 2 up, got ${show(factor)}. Try ${near}.`,
+        );
+      }
+    }
+    const plan = bucketPlan(factors, L, C, MAX_BUCKETS);
+    if (plan.N > MAX_BUCKETS) {
+      throw this.range(
+        `\`numBuckets\` must be at most 2^20 in all, got ${plan.N}. Leave it out for a number that suits the length.`,
+      );
+    }
+    return plan;
+  }
+
+  private mask(mask: Tensor | undefined, B: number, L: number): void {
+    if (mask !== undefined) {
+      this.tensor('mask', mask, ['bool', 'int32']);
+      this.sameShape('mask', mask, [B, L], '[B, L]');
+    }
+  }
+
+  private tensor(option: string, value: Tensor, dtypes: readonly string[]): void {
+    if (typeof value !== 'object' || value === null || !('dataId' in value && 'isDisposed' in value)) {
+      throw this.kind(`\`${option}\` must be a tf.Tensor, got ${show(value)}. Wrap it in tf.tensor().`);
+    }
+    if (value.isDisposed) {
+      throw this.failure(
+        `\`${option}\` is disposed. Keep it until the call, with tf.keep() inside tf.tidy().`,
+      );
+    }
+    if (!dtypes.includes(value.dtype)) {
+      throw this.kind(
+        `\`${option}\` must be of dtype ${dtypes.join(' or ')}, got ${value.dtype}. Cast it with tf.cast().`,
+      );
+    }
+  }
+
+  private sameShape(option: string, value: Tensor, expected: readonly number[], letters: string): void {
+    if (value.shape.join() !== expected.join()) {
+      throw this.range(`\`${option}\` must have the shape ${letters} = [${expected}], got [${value.shape}].`);
+    }
+  }
+
+  private integer(option: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
+    if (!Number.isInteger(value) || value < least || value > most) {
+      const bounds = most === Number.MAX_SAFE_INTEGER ? `from ${least} up` : `from ${least} to ${most}`;
+      throw this.range(`\`${option}\` must be an integer ${bounds}, got ${show(value)}.`);
+    }
+    return value;
+  }
+
+  private scale(value: Scale | undefined, D: number): number {
+    if (value === '1/sqrt(D)') {
+      return 1 / Math.sqrt(D);
+    }
+    const scale = value ?? DEFAULTS.scale;
+    // The kernels hold scale·log2(e) in float32.
+    const held = typeof scale === 'number' ? Math.fround(scale * Math.LOG2E) : Number.NaN;
+    if (!(held > 0 && held < Number.POSITIVE_INFINITY)) {
+      throw this.range(
+        `\`scale\` must be a finite number above 0 in float32, or '1/sqrt(D)', got ${show(scale)}.`,
+      );
+    }
+    return scale;
+  }
+
+  private flag(option: string, value: boolean): boolean {
+    if (typeof value !== 'boolean') {
+      throw this.kind(`\`${option}\` must be true or false, got ${show(value)}.`);
+    }
+    return value;
+  }
+
+  private oneOf<T extends string>(option: string, value: T, choices: readonly T[]): T {
+    if (!choices.includes(value)) {
+      throw this.range(
+        `\`${option}\` must be ${choices.map((c) => `'${c}'`).join(' or ')}, got ${show(value)}.`,
+      );
+    }
+    return value;
+  }
+
+  private known(options: object, names: Readonly<Record<string, true>>): void {
+    if (typeof options !== 'object' || options === null) {
+      throw this.kind(`\`options\` must be an object, got ${show(options)}.`);
+    }
+    for (const name of Object.keys(options)) {
+      if (!(name in names)) {
+        throw this.kind(`there is no option \`${name}\`. The options are ${Object.keys(names).join(', ')}.`);
+      }
+    }
+  }
+
+  private range(message: string): RangeError {
+    return new RangeError(`${this.name}: ${message}`);
+  }
+
+  private kind(message: string): TypeError {
+    return new TypeError(`${this.name}: ${message}`);
+  }
+
+  private failure(message: string): Error {
+    return new Error(`${this.name}: ${message}`);
+  }
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') {
+    return `'${value}'`;
+  }
+  if (typeof value === 'object' && value !== null) {
+    return Array.isArray(value) ? `[${value.map(show).join(', ')}]` : 'an object';
+  }
+  return String(value);
+}

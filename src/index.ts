@@ -1,0 +1,14 @@
+export { denseAttention, denseAttentionWithLse } from './attention/denseAttention.js';
+export {
+  type AttentionWithLse,
+  lshAttention,
+  lshAttentionWithLse,
+  lshBuckets,
+} from './attention/lshAttention.js';
+export {
+  type DenseAttentionOptions,
+  type LshAttentionOptions,
+  NOTHING_SEEN,
+  presets,
+} from './attention/options.js';
+export { type AttentionPlan, type Limits, plan } from './attention/plan.js';

@@ -1,0 +1,57 @@
+import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import * as tf from '@tensorflow/tfjs-core';
+import { BACKEND } from './backend.js';
+
+/** Options of {@link useOwnDevice}. */
+export interface OwnDeviceOptions {
+  /** Which adapter to ask for where there are several. @default 'high-performance' */
+  readonly powerPreference?: GPUPowerPreference;
+}
+
+/** What a device offers beyond tfjs's own. */
+export interface OwnDevice {
+  readonly device: GPUDevice;
+  /** Of {@link WANTED_FEATURES}, those that the adapter has. */
+  readonly features: readonly GPUFeatureName[];
+}
+
+/** Features that faster kernels can use, and timestamps to measure them. */
+export const WANTED_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+
+/**
+ * Puts tfjs's WebGPU backend on a device that offers what the adapter has: f16 and subgroups in
+ * shaders, and the adapter's limits. tfjs's own device has neither, and 8 storage buffers a stage.
+ *
+ * Tensors of a WebGPU backend that is already in use are lost: call this first.
+ *
+ * @throws Error where there is no WebGPU, or no adapter.
+ */
+export async function useOwnDevice({
+  powerPreference = 'high-performance',
+}: OwnDeviceOptions = {}): Promise<OwnDevice> {
+  const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference });
+  if (!adapter) {
+    throw new Error(
+      'useOwnDevice: there is no WebGPU adapter here. In Node call exposeWebGPU() of tfjs-lsh-attention/node first; in a browser see navigator.gpu.',
+    );
+  }
+  const features = WANTED_FEATURES.filter((feature) => adapter.features.has(feature));
+  const device = await adapter.requestDevice({
+    requiredFeatures: [...features],
+    requiredLimits: {
+      maxStorageBuffersPerShaderStage: adapter.limits.maxStorageBuffersPerShaderStage,
+      maxComputeWorkgroupStorageSize: adapter.limits.maxComputeWorkgroupStorageSize,
+      maxComputeWorkgroupsPerDimension: adapter.limits.maxComputeWorkgroupsPerDimension,
+      maxComputeInvocationsPerWorkgroup: adapter.limits.maxComputeInvocationsPerWorkgroup,
+      maxComputeWorkgroupSizeX: adapter.limits.maxComputeWorkgroupSizeX,
+      maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
+      maxBufferSize: adapter.limits.maxBufferSize,
+    },
+  });
+  tf.removeBackend(BACKEND);
+  tf.registerBackend(BACKEND, () => new WebGPUBackend(device, adapter.info), 3);
+  if (!(await tf.setBackend(BACKEND))) {
+    throw new Error("useOwnDevice: tfjs's WebGPU backend does not start on the new device.");
+  }
+  return { device, features };
+}

@@ -1,0 +1,80 @@
+import attendForward from '../../kernels/attend/forward.wgsl?raw';
+import attendNormalise from '../../kernels/attend/normalise.wgsl?raw';
+import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
+import sortCount from '../../kernels/sort/count.wgsl?raw';
+import sortPlace from '../../kernels/sort/place.wgsl?raw';
+import sortScan from '../../kernels/sort/scan.wgsl?raw';
+
+/** How a kernel uses a buffer. */
+export type Access = 'read' | 'write';
+
+/** A field of a kernel's `Params`: one number, or `length` of them. */
+export interface Field {
+  readonly name: string;
+  readonly type: 'u32' | 'f32';
+  readonly length?: number;
+}
+
+/** What the host must know of a WGSL module; a test compares it with the module itself. */
+export interface Kernel {
+  readonly code: string;
+  /** The fields of `Params`, in order. `workgroups` is filled in from the dispatch. */
+  readonly params: readonly Field[];
+  /** Buffers by the name of their binding, in order, from binding 1 on. */
+  readonly buffers: Readonly<Record<string, Access>>;
+}
+
+const u32 = (...names: string[]): Field[] => names.map((name) => ({ name, type: 'u32' }));
+
+/** Every kernel, by its file below `kernels/`. */
+export const kernels = {
+  'hash/rotate': {
+    code: hashRotate,
+    params: [
+      ...u32('H', 'L', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
+      ...u32('qkStart', 'bucketsStart'),
+      { name: 'halves', type: 'u32', length: 16 },
+    ],
+    buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
+  },
+  'sort/count': {
+    code: sortCount,
+    params: u32('L', 'N', 'slices', 'sliceLength', 'workgroups', 'keysStart'),
+    buffers: { keys: 'read', counts: 'write' },
+  },
+  'sort/scan': {
+    code: sortScan,
+    params: u32('N', 'slices', 'workgroups'),
+    buffers: { counts: 'write' },
+  },
+  'sort/place': {
+    code: sortPlace,
+    params: u32('L', 'C', 'N', 'slices', 'sliceLength', 'workgroups', 'keysStart'),
+    buffers: { keys: 'read', counts: 'write', order: 'write', chunks: 'write' },
+  },
+  'attend/normalise': {
+    code: attendNormalise,
+    params: u32('tokens', 'workgroups', 'qkStart'),
+    buffers: { qk: 'read', inverseNorms: 'write' },
+  },
+  'attend/forward': {
+    code: attendForward,
+    params: [
+      ...u32('L', 'R', 'C', 'P', 'A', 'N', 'round', 'tiles', 'workgroups'),
+      ...u32('qkStart', 'vStart', 'bucketsStart', 'outStart', 'lseStart'),
+      { name: 'scale', type: 'f32' },
+    ],
+    buffers: {
+      qk: 'read',
+      inverseNorms: 'read',
+      v: 'read',
+      order: 'read',
+      buckets: 'read',
+      chunks: 'read',
+      out: 'write',
+      lse: 'write',
+    },
+  },
+} satisfies Record<string, Kernel>;
+
+export type KernelName = keyof typeof kernels;

@@ -1,0 +1,11 @@
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import { useWebGPU } from '../src/node/index.js';
+
+const { description } = await useWebGPU();
+// Small tensors too go through the GPU.
+tf.env().set('WEBGPU_CPU_FORWARD', false);
+if (/null/i.test(description)) {
+  throw new Error('the null adapter computes nothing: no numeric test may run on it');
+}
+console.info(`adapter: ${description}`);

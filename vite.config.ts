@@ -1,0 +1,15 @@
+import { defineConfig } from 'vite';
+
+/** The library: one ES module an entry, WGSL inlined, everything from npm left outside. */
+export default defineConfig({
+  build: {
+    target: 'es2022',
+    minify: false,
+    sourcemap: true,
+    lib: {
+      entry: { index: 'src/index.ts', webgpu: 'src/webgpu/device.ts', node: 'src/node/index.ts' },
+      formats: ['es'],
+    },
+    rolldownOptions: { external: /^(?!\.{0,2}\/)(?!src\/)[@a-z]/ },
+  },
+});
