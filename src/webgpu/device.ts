@@ -1,3 +1,5 @@
+export { type PassTime, type Profile, profile } from './profile.js';
+
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKEND } from './backend.js';
