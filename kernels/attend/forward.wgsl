@@ -89,6 +89,53 @@ fn loadV(start: u32, e: u32) -> vec4f {
   return row;
 }
 
+fn chunksOf(round: u32, tokens: vec4u) -> vec4u {
+  let at = round + tokens;
+  return vec4u(chunks[at.x], chunks[at.y], chunks[at.z], chunks[at.w]);
+}
+
+fn bucketsOf(round: u32, tokens: vec4u) -> vec4u {
+  let at = round + tokens;
+  return vec4u(vec4i(buckets[at.x], buckets[at.y], buckets[at.z], buckets[at.w]));
+}
+
+/// Of four keys, those in the window of a query in chunk `own`, by this round or an earlier one.
+fn inWindow(own: u32, ownBucket: u32, keyChunks: vec4u, keyBuckets: vec4u) -> vec4<bool> {
+  let near = keyChunks + params.P - own <= vec4u(params.P + params.A); // 0 … P + A; below zero wraps
+  if (ACROSS_BUCKETS) {
+    return near;
+  }
+  return near & (keyBuckets == vec4u(ownBucket));
+}
+
+/// Of four keys, those that a query may see at all. Self never: it is a last resort, decided at the end.
+fn visible(token: u32, ownBucket: u32, keys: vec4u) -> vec4<bool> {
+  let real = (keys != vec4u(NONE)) & vec4<bool>(ownBucket < params.N);
+  if (CAUSAL) {
+    return real & (keys < vec4u(token));
+  }
+  return real & (keys != vec4u(token));
+}
+
+/// The largest of four logits that count.
+fn largestOf(logits: vec4f, counts: vec4<bool>) -> f32 {
+  let those = select(vec4f(NOTHING), logits, counts);
+  return max(max(those.x, those.y), max(those.z, those.w));
+}
+
+/// The largest of a query's logits, from the largest of its eight lanes.
+fn largestOfRow(query: u32) -> f32 {
+  var most = NOTHING;
+  for (var i = 0u; i < 8u; i++) {
+    most = max(most, partial[8u * query + i]);
+  }
+  return most;
+}
+
+fn weightsOf(logits: vec4f, most: f32, counts: vec4<bool>) -> vec4f {
+  return select(vec4f(), exp2(min(logits - most, vec4f())), counts);
+}
+
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -118,44 +165,38 @@ fn main(
   let chunkLast = (endSlot - 1u) / C;
   var keysFirst = 0u;
   var keys = 0u;
-  var queryChunkBase = 0u; // what a query's chunk in its row is less, counted as the keys' are
+  var chunkBase = 0u; // added to a query's chunk in its row; may be below zero, where unsigned sums wrap
   if (WRAP) {
     let all = params.R * (L / C);
     keysFirst = (params.round * (L / C) + chunkFirst + all - params.P % all) % all * C;
     keys = (chunkLast - chunkFirst + 1u + params.P + params.A) * C;
-    queryChunkBase = params.P - chunkFirst; // may be below zero: unsigned arithmetic wraps, the sum does not
+    chunkBase = params.P - chunkFirst;
   } else {
     let chunkStart = chunkFirst - min(params.P, chunkFirst);
     keysFirst = roundStart + chunkStart * C;
     keys = min((chunkLast + params.A + 1u) * C, L) - chunkStart * C;
-    queryChunkBase = 0u - chunkStart;
+    chunkBase = 0u - chunkStart;
   }
 
   // This lane's queries, and the state that earlier rounds left for them. Of the eight lanes that
   // share a query, the first carries the sum.
-  var token: array<u32, 4> = array<u32, 4>();
-  var bucket: array<u32, 4> = array<u32, 4>();
-  var chunk: array<u32, 4> = array<u32, 4>();
-  var largest: array<f32, 4> = array<f32, 4>();
-  var sum: array<f32, 4> = array<f32, 4>();
+  let slots = min(firstSlot + vec4u(y, y + 8u, y + 16u, y + 24u), vec4u(endSlot - 1u));
+  let slotsAt = indexRow + roundStart + slots;
+  let token = vec4u(order[slotsAt.x], order[slotsAt.y], order[slotsAt.z], order[slotsAt.w]);
+  let bucket = bucketsOf(bucketRow + roundStart, token);
+  let chunk = slots / C + chunkBase;
+  var largest = vec4f(NOTHING);
+  var sum = vec4f();
   var sums: array<vec4f, 4u * COLUMN_VECTORS> = array<vec4f, 4u * COLUMN_VECTORS>();
-  for (var a = 0u; a < 4u; a++) {
-    let slot = min(firstSlot + y + 8u * a, endSlot - 1u);
-    token[a] = order[indexRow + roundStart + slot];
-    bucket[a] = u32(buckets[bucketRow + roundStart + token[a]]);
-    chunk[a] = slot / C + queryChunkBase;
-    largest[a] = NOTHING;
-    if (params.round > 0u) {
-      largest[a] = lse[params.lseStart + row * L + token[a]];
-      if (largest[a] > NOTHING) {
-        if (x == 0u) {
-          sum[a] = 1.0;
-        }
-        for (var c = 0u; c < COLUMN_VECTORS; c++) {
-          let e = 32u * c + 4u * x;
-          for (var i = 0u; i < 4u && e + i < E; i++) {
-            sums[a * COLUMN_VECTORS + c][i] = out[params.outStart + (row * L + token[a]) * E + e + i];
-          }
+  if (params.round > 0u) {
+    let at = params.lseStart + row * L + token;
+    largest = vec4f(lse[at.x], lse[at.y], lse[at.z], lse[at.w]);
+    sum = select(vec4f(), vec4f(1.0), (largest > vec4f(NOTHING)) & vec4<bool>(x == 0u));
+    for (var a = 0u; a < 4u; a++) {
+      for (var c = 0u; c < COLUMN_VECTORS; c++) {
+        let e = 32u * c + 4u * x;
+        for (var i = 0u; i < 4u && e + i < E; i++) {
+          sums[4u * c + a][i] = out[params.outStart + (row * L + token[a]) * E + e + i];
         }
       }
     }
@@ -165,7 +206,7 @@ fn main(
     workgroupBarrier();
     if (lane < TILE) {
       var j = NONE;
-      var keysBucket = 0u;
+      var ofBucket = 0u;
       var scale = 0.0;
       if (firstKey + lane < keys) {
         var slot = keysFirst + firstKey + lane;
@@ -173,17 +214,18 @@ fn main(
           slot %= params.R * L;
         }
         j = order[indexRow + slot];
-        keysBucket = u32(buckets[bucketRow + slot / L * L + j]);
+        ofBucket = u32(buckets[bucketRow + slot / L * L + j]);
         scale = inverseNorms[row * L + j];
-        if (keysBucket >= params.N) {
+        if (ofBucket >= params.N) {
           j = NONE;
         }
         if (WRAP) {
-          keysBucket += (slot / L + params.R - params.round) % params.R * (params.N + 1u);
+          // Another round's buckets are others: none is equal to one of this round.
+          ofBucket += (slot / L + params.R - params.round) % params.R * (params.N + 1u);
         }
       }
       keyToken[lane] = j;
-      keyBucket[lane] = keysBucket;
+      keyBucket[lane] = ofBucket;
       keyChunk[lane] = (firstKey + lane) / C;
       keyScale[lane] = scale;
     }
@@ -191,7 +233,10 @@ fn main(
 
     // Logits: depth in slices of 32, keys scaled to unit length as they are staged. A key's row
     // stands where the lane that reads it meets no bank conflict: key 4x + b at b·8 + x.
-    var logits: array<vec4f, 4> = array<vec4f, 4>();
+    var logits0 = vec4f();
+    var logits1 = vec4f();
+    var logits2 = vec4f();
+    var logits3 = vec4f();
     for (var d = 0u; d < D; d += 32u) {
       if (d > 0u) {
         workgroupBarrier();
@@ -199,10 +244,9 @@ fn main(
       for (var i = lane; i < TILE * 8u; i += 64u) {
         let r = i / 8u;
         let depth = d + i % 8u * 4u;
-        let slot = min(firstSlot + r, endSlot - 1u);
-        let q = order[indexRow + roundStart + slot];
+        let q = order[indexRow + roundStart + min(firstSlot + r, endSlot - 1u)];
         staged[r * PITCH + i % 8u] = loadQk(qkRow + q * D, depth) * params.scale;
-        var k: vec4f = vec4f();
+        var k = vec4f();
         if (keyToken[r] != NONE) {
           k = loadQk(qkRow + keyToken[r] * D, depth) * keyScale[r];
         }
@@ -214,104 +258,123 @@ fn main(
         let k1 = staged[(TILE + 8u + x) * PITCH + c];
         let k2 = staged[(TILE + 16u + x) * PITCH + c];
         let k3 = staged[(TILE + 24u + x) * PITCH + c];
-        for (var a = 0u; a < 4u; a++) {
-          let q = staged[(y + 8u * a) * PITCH + c];
-          logits[a] += vec4f(dot(q, k0), dot(q, k1), dot(q, k2), dot(q, k3));
-        }
+        let q0 = staged[y * PITCH + c];
+        let q1 = staged[(y + 8u) * PITCH + c];
+        let q2 = staged[(y + 16u) * PITCH + c];
+        let q3 = staged[(y + 24u) * PITCH + c];
+        logits0 += vec4f(dot(q0, k0), dot(q0, k1), dot(q0, k2), dot(q0, k3));
+        logits1 += vec4f(dot(q1, k0), dot(q1, k1), dot(q1, k2), dot(q1, k3));
+        logits2 += vec4f(dot(q2, k0), dot(q2, k1), dot(q2, k2), dot(q2, k3));
+        logits3 += vec4f(dot(q3, k0), dot(q3, k1), dot(q3, k2), dot(q3, k3));
       }
     }
 
-    // Which of the lane's pairs count. Self never does here: it is a last resort, decided at the end.
-    var counts: array<vec4<bool>, 4> = array<vec4<bool>, 4>();
-    for (var a = 0u; a < 4u; a++) {
-      var most = NOTHING;
-      for (var b = 0u; b < 4u; b++) {
-        let j = keyToken[4u * x + b];
-        let apart = keyChunk[4u * x + b] + params.P - chunk[a]; // 0 … P + A inside the window
-        var admitted = j != NONE && bucket[a] < params.N && j != token[a] && apart <= params.P + params.A;
-        if (CAUSAL) {
-          admitted = admitted && j < token[a];
-        }
+    // Which of the lane's pairs count.
+    let first = 4u * x;
+    let j4 = vec4u(keyToken[first], keyToken[first + 1u], keyToken[first + 2u], keyToken[first + 3u]);
+    let chunk4 = vec4u(keyChunk[first], keyChunk[first + 1u], keyChunk[first + 2u], keyChunk[first + 3u]);
+    let bucket4 = vec4u(keyBucket[first], keyBucket[first + 1u], keyBucket[first + 2u], keyBucket[first + 3u]);
+    var counts0 = visible(token.x, bucket.x, j4) & inWindow(chunk.x, bucket.x, chunk4, bucket4);
+    var counts1 = visible(token.y, bucket.y, j4) & inWindow(chunk.y, bucket.y, chunk4, bucket4);
+    var counts2 = visible(token.z, bucket.z, j4) & inWindow(chunk.z, bucket.z, chunk4, bucket4);
+    var counts3 = visible(token.w, bucket.w, j4) & inWindow(chunk.w, bucket.w, chunk4, bucket4);
+    if (CORRECT) {
+      // Each key once: a pair that an earlier round has seen is not seen again.
+      let j = min(j4, vec4u(L - 1u));
+      for (var r = 0u; r < params.round; r++) {
+        let theirs = chunksOf(indexRow + r * L, j);
+        let ours = chunksOf(indexRow + r * L, token);
+        var theirBuckets = vec4u();
+        var ourBuckets = vec4u();
         if (!ACROSS_BUCKETS) {
-          admitted = admitted && keyBucket[4u * x + b] == bucket[a];
+          theirBuckets = bucketsOf(bucketRow + r * L, j);
+          ourBuckets = bucketsOf(bucketRow + r * L, token);
         }
-        if (CORRECT && admitted) {
-          // Each key once: a pair that an earlier round has seen is not seen again.
-          for (var r = 0u; r < params.round; r++) {
-            let at = indexRow + r * L;
-            var seen = chunks[at + j] + params.P - chunks[at + token[a]] <= params.P + params.A;
-            if (!ACROSS_BUCKETS) {
-              let rounds = params.bucketsStart + at;
-              seen = seen && buckets[rounds + j] == buckets[rounds + token[a]];
-            }
-            admitted = admitted && !seen;
-          }
-        }
-        counts[a][b] = admitted;
-        if (admitted) {
-          most = max(most, logits[a][b]);
-        }
+        counts0 &= !inWindow(ours.x, ourBuckets.x, theirs, theirBuckets);
+        counts1 &= !inWindow(ours.y, ourBuckets.y, theirs, theirBuckets);
+        counts2 &= !inWindow(ours.z, ourBuckets.z, theirs, theirBuckets);
+        counts3 &= !inWindow(ours.w, ourBuckets.w, theirs, theirBuckets);
       }
-      partial[(y + 8u * a) * 8u + x] = most;
     }
+    partial[8u * y + x] = largestOf(logits0, counts0);
+    partial[8u * (y + 8u) + x] = largestOf(logits1, counts1);
+    partial[8u * (y + 16u) + x] = largestOf(logits2, counts2);
+    partial[8u * (y + 24u) + x] = largestOf(logits3, counts3);
     workgroupBarrier();
 
-    for (var a = 0u; a < 4u; a++) {
-      var most = largest[a];
-      for (var i = 0u; i < 8u; i++) {
-        most = max(most, partial[(y + 8u * a) * 8u + i]);
-      }
-      let weight = select(vec4f(), exp2(min(logits[a] - most, vec4f())), counts[a]);
-      let fade = exp2(largest[a] - most);
-      weights[(y + 8u * a) * PITCH + x] = weight;
-      largest[a] = most;
-      sum[a] = sum[a] * fade + weight.x + weight.y + weight.z + weight.w;
-      for (var c = 0u; c < COLUMN_VECTORS; c++) {
-        sums[a * COLUMN_VECTORS + c] *= fade;
-      }
-    }
+    let most = max(largest, vec4f(
+      largestOfRow(y), largestOfRow(y + 8u), largestOfRow(y + 16u), largestOfRow(y + 24u)));
+    let fade = exp2(largest - most);
+    largest = most;
+    let weights0 = weightsOf(logits0, most.x, counts0);
+    let weights1 = weightsOf(logits1, most.y, counts1);
+    let weights2 = weightsOf(logits2, most.z, counts2);
+    let weights3 = weightsOf(logits3, most.w, counts3);
+    weights[y * PITCH + x] = weights0;
+    weights[(y + 8u) * PITCH + x] = weights1;
+    weights[(y + 16u) * PITCH + x] = weights2;
+    weights[(y + 24u) * PITCH + x] = weights3;
+    let ones = vec4f(1.0);
+    sum = sum * fade + vec4f(dot(weights0, ones), dot(weights1, ones), dot(weights2, ones), dot(weights3, ones));
 
     // Weighted values, 64 columns at a time, in the memory that held queries and keys.
     for (var c = 0u; c < COLUMN_VECTORS; c += 2u) {
       workgroupBarrier();
       for (var i = lane; i < TILE * 16u; i += 64u) {
         let r = i / 16u;
-        var value: vec4f = vec4f();
+        var value = vec4f();
         if (keyToken[r] != NONE) {
           value = loadV(vRow + keyToken[r] * E, 32u * c + i % 16u * 4u);
         }
         staged[r * VALUE_PITCH + i % 16u] = value;
       }
       workgroupBarrier();
-      for (var k = 0u; k < TILE / 4u; k++) {
-        for (var half = 0u; half < min(2u, COLUMN_VECTORS - c); half++) {
-          let v0 = staged[(4u * k) * VALUE_PITCH + 8u * half + x];
-          let v1 = staged[(4u * k + 1u) * VALUE_PITCH + 8u * half + x];
-          let v2 = staged[(4u * k + 2u) * VALUE_PITCH + 8u * half + x];
-          let v3 = staged[(4u * k + 3u) * VALUE_PITCH + 8u * half + x];
-          for (var a = 0u; a < 4u; a++) {
-            let w = weights[(y + 8u * a) * PITCH + k];
-            sums[a * COLUMN_VECTORS + c + half] += w.x * v0 + w.y * v1 + w.z * v2 + w.w * v3;
-          }
+      for (var half = 0u; half < min(2u, COLUMN_VECTORS - c); half++) {
+        let at = 4u * (c + half);
+        var sum0 = sums[at] * fade.x;
+        var sum1 = sums[at + 1u] * fade.y;
+        var sum2 = sums[at + 2u] * fade.z;
+        var sum3 = sums[at + 3u] * fade.w;
+        for (var k = 0u; k < TILE / 4u; k++) {
+          let start = 4u * k * VALUE_PITCH + 8u * half + x;
+          let v0 = staged[start];
+          let v1 = staged[start + VALUE_PITCH];
+          let v2 = staged[start + 2u * VALUE_PITCH];
+          let v3 = staged[start + 3u * VALUE_PITCH];
+          let w0 = weights[y * PITCH + k];
+          let w1 = weights[(y + 8u) * PITCH + k];
+          let w2 = weights[(y + 16u) * PITCH + k];
+          let w3 = weights[(y + 24u) * PITCH + k];
+          sum0 += w0.x * v0 + w0.y * v1 + w0.z * v2 + w0.w * v3;
+          sum1 += w1.x * v0 + w1.y * v1 + w1.z * v2 + w1.w * v3;
+          sum2 += w2.x * v0 + w2.y * v1 + w2.z * v2 + w2.w * v3;
+          sum3 += w3.x * v0 + w3.y * v1 + w3.z * v2 + w3.w * v3;
         }
+        sums[at] = sum0;
+        sums[at + 1u] = sum1;
+        sums[at + 2u] = sum2;
+        sums[at + 3u] = sum3;
       }
     }
   }
 
-  for (var a = 0u; a < 4u; a++) {
-    partial[(y + 8u * a) * 8u + x] = sum[a];
-  }
+  // All lanes of a query add up, and write its output and log-sum-exp.
+  partial[8u * y + x] = sum.x;
+  partial[8u * (y + 8u) + x] = sum.y;
+  partial[8u * (y + 16u) + x] = sum.z;
+  partial[8u * (y + 24u) + x] = sum.w;
   workgroupBarrier();
+  let last = params.round + 1u == params.R;
   for (var a = 0u; a < 4u; a++) {
-    if (firstSlot + y + 8u * a >= endSlot) {
+    let query = y + 8u * a;
+    if (firstSlot + query >= endSlot) {
       continue;
     }
     var total = 0.0;
     for (var i = 0u; i < 8u; i++) {
-      total += partial[(y + 8u * a) * 8u + i];
+      total += partial[8u * query + i];
     }
     let seen = total > 0.0;
-    let last = params.round + 1u == params.R;
     let at = row * L + token[a];
     if (x == 0u) {
       var state = NOTHING;
@@ -322,11 +385,11 @@ fn main(
     }
     for (var c = 0u; c < COLUMN_VECTORS; c++) {
       let e = 32u * c + 4u * x;
-      var result: vec4f = vec4f();
+      var result = vec4f();
       if (seen) {
-        result = sums[a * COLUMN_VECTORS + c] / total;
+        result = sums[4u * c + a] / total;
       } else if (last) {
-        // Nothing in any round: self is all there is (algorithm: a first token returns its own v).
+        // Nothing in any round: self is all there is (a first token has no one else; paper, section 3).
         result = loadV(vRow + token[a] * E, e);
       }
       for (var i = 0u; i < 4u && e + i < E; i++) {
