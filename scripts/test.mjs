@@ -1,0 +1,84 @@
+/**
+ * npm test [-- STEP …]: everything, or the steps named: lint types unit gpu browser package examples.
+ * GPU tests run on LSH_ADAPTER; without it on SwiftShader, and on lavapipe where it is installed.
+ */
+import { spawnSync } from 'node:child_process';
+import { bin, build, fail, install, root, run, say } from './prepare.mjs';
+
+const vitest = (args, env) => run(process.execPath, [bin('vitest'), 'run', ...args], { env, mayFail: true });
+const command = (name, args, entry) => run(process.execPath, [bin(name, entry), ...args], { mayFail: true });
+
+const STEPS = {
+  lint: () => command('@biomejs/biome', ['check', '--error-on-warnings'], 'biome'),
+  types: () => command('typescript', ['-p', '.'], 'tsc'),
+  unit: () => vitest(['--project', 'node', 'test/unit']),
+  gpu: async () => {
+    let code = 0;
+    for (const adapter of adapters()) {
+      say(`— GPU tests on ${adapter}`);
+      code ||= await vitest(['--project', 'gpu'], { LSH_ADAPTER: adapter });
+    }
+    return code;
+  },
+  browser: async () => {
+    const { findChromium } = await import('./chromium.mjs');
+    const chromium = findChromium();
+    if (chromium === undefined) {
+      say('No Chromium starts here. Install your system’s chromium, or set LSH_CHROMIUM to the path of one.');
+      return 1;
+    }
+    say(`— Chromium: ${chromium.path}`);
+    return await vitest(['--project', 'browser'], { ...chromium.env, LSH_CHROMIUM: chromium.path });
+  },
+  package: async () =>
+    (await command('publint', ['--strict'])) ||
+    (await command('@arethetypeswrong/cli', ['--pack', '.', '--profile', 'esm-only', '--quiet'], 'attw')) ||
+    (await vitest(['--project', 'node', 'test/package'])),
+  examples: () => vitest(['--project', 'node', 'test/examples'], { LSH_ADAPTER: adapters()[0] }),
+};
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.find((name) => !(name in STEPS));
+if (unknown !== undefined) {
+  fail(`There is no step ${unknown}. The steps are ${Object.keys(STEPS).join(', ')}.`);
+}
+await install();
+await build();
+
+const results = [];
+for (const name of wanted.length > 0 ? wanted : Object.keys(STEPS)) {
+  say(`\n== ${name}`);
+  const started = Date.now();
+  const code = await STEPS[name]();
+  results.push({ name, passed: code === 0, seconds: Math.round((Date.now() - started) / 1000) });
+  if (code === 130) {
+    break;
+  }
+}
+console.log();
+for (const { name, passed, seconds } of results) {
+  console.log(`${passed ? 'passed' : 'FAILED'}  ${name.padEnd(10)} ${seconds} s`);
+}
+const failed = results.filter(({ passed }) => !passed).length;
+console.log(`${results.length - failed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+/** Adapters to test on: the one asked for, else SwiftShader and what software adapter there is. */
+function adapters() {
+  if (process.env.LSH_ADAPTER) {
+    return [process.env.LSH_ADAPTER];
+  }
+  return ['swiftshader', 'lavapipe'].filter((adapter) => {
+    const probe = `await (await import('tfjs-lsh-attention/node')).exposeWebGPU({ adapter: '${adapter}' });`;
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', probe], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    if (status !== 0) {
+      say(
+        `— skipped: GPU tests on ${adapter}. ${stderr.match(/- \w+: .*/)?.[0] ?? stderr.trim().slice(-300)}`,
+      );
+    }
+    return status === 0;
+  });
+}
