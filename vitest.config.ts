@@ -40,6 +40,8 @@ export default defineConfig({
                 args: [
                   '--enable-unsafe-webgpu',
                   '--use-webgpu-adapter=swiftshader',
+                  '--use-angle=swiftshader',
+                  '--enable-unsafe-swiftshader',
                   '--no-sandbox',
                   '--disable-background-networking',
                   '--disable-component-update',

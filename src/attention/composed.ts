@@ -97,7 +97,7 @@ export function composedAttention(inputs: Inputs, shape: Shape, settings: Settin
   });
 }
 
-/** 1 where a log-sum-exp, or a largest logit, is of at least one key, else 0. */
+/** 1 where a log-sum-exp is of at least one key, else 0. */
 export function sawSomething(lse: Tensor): Tensor {
   return tf.cast(tf.greater(lse, NOTHING_SEEN / 10), 'float32');
 }
@@ -271,12 +271,14 @@ function attendRound(
  */
 export function maskedSoftmax(logits: Tensor, admitted: Tensor, v: Tensor): { out: Tensor; lse: Tensor } {
   const masked = tf.add(tf.mul(logits, admitted), tf.mul(tf.sub(1, admitted), NOTHING_SEEN));
+  // Asked of the pairs, not of the largest logit: WebGL's max returns no less than -1e20.
+  const seen = tf.max(admitted, 2, true);
+  const alone = tf.sub(1, seen);
   const most = tf.max(masked, 2, true);
-  const weights = tf.mul(tf.exp(tf.sub(masked, most)), sawSomething(most));
-  const sum = tf.sum(weights, 2, true);
-  const alone = tf.sub(1, sawSomething(most));
+  const weights = tf.mul(tf.exp(tf.sub(masked, most)), admitted);
+  const sum = tf.add(tf.sum(weights, 2, true), alone);
   return {
-    out: tf.div(tf.matMul(weights, v), tf.add(sum, alone)),
-    lse: tf.add(most, tf.log(tf.add(sum, alone))),
+    out: tf.div(tf.matMul(weights, v), sum),
+    lse: tf.add(tf.mul(seen, tf.add(most, tf.log(sum))), tf.mul(alone, NOTHING_SEEN)),
   };
 }

@@ -3,9 +3,10 @@
  * Node; here, that it computes the same where people use it.
  */
 import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-backend-webgl';
 import '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { denseAttention, lshAttentionWithLse, lshBuckets, presets } from '../../src/index.js';
 
 const B = 2;
@@ -14,7 +15,7 @@ const L = 200;
 const D = 24;
 const E = 40;
 
-beforeAll(async () => {
+beforeEach(async () => {
   expect(navigator.gpu, 'navigator.gpu').toBeDefined();
   expect(await tf.setBackend('webgpu')).toBe(true);
   tf.env().set('WEBGPU_CPU_FORWARD', false);
@@ -30,7 +31,7 @@ function inputs(length = L) {
 }
 
 async function on(backend: string, options: object, length?: number) {
-  await tf.setBackend(backend);
+  expect(await tf.setBackend(backend), backend).toBe(true);
   const { qk, v } = inputs(length);
   const { out, lse } = lshAttentionWithLse(qk, v, options);
   const buckets = lshBuckets(qk, options);
@@ -57,6 +58,15 @@ describe('lshAttention in the browser', () => {
     expect(largestDifference(gpu.buckets, cpu.buckets)).toBe(0);
     expect(largestDifference(gpu.out, cpu.out)).toBeLessThan(1e-5);
     expect(largestDifference(gpu.lse, cpu.lse)).toBeLessThan(1e-5);
+  });
+
+  test('WebGL gives what the cpu backend gives, from tf ops', async () => {
+    const options = { chunkLength: 16, causal: true, numHashes: 2 };
+    const webgl = await on('webgl', options);
+    const cpu = await on('cpu', options);
+    expect(largestDifference(webgl.buckets, cpu.buckets)).toBe(0);
+    expect(largestDifference(webgl.out, cpu.out)).toBeLessThan(1e-4);
+    expect(largestDifference(webgl.lse, cpu.lse)).toBeLessThan(1e-4);
   });
 
   test('one chunk for all is dense attention', async () => {

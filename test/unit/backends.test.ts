@@ -1,0 +1,61 @@
+import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-backend-wasm';
+import * as tf from '@tensorflow/tfjs-core';
+import { afterAll, expect, test } from 'vitest';
+import {
+  denseAttentionWithLse,
+  type LshAttentionOptions,
+  lshAttentionWithLse,
+  lshBuckets,
+  presets,
+} from '../../src/index.js';
+
+/** The composed path on another backend than the one that the other tests use. */
+
+const B = 2;
+const H = 2;
+const D = 24;
+const E = 8;
+
+afterAll(() => tf.setBackend('cpu'));
+
+async function on(backend: string, L: number, options: LshAttentionOptions, masked: boolean) {
+  await tf.setBackend(backend);
+  const wave = (count: number, step: number) =>
+    Float32Array.from({ length: count }, (_, i) => 3 * Math.sin(step * (i + 1)));
+  const qk = tf.tensor(wave(B * H * L * D, 12.9898), [B, H, L, D]);
+  const v = tf.tensor(wave(B * H * L * E, 78.233), [B, H, L, E]);
+  const padding = Array.from({ length: B * L }, (_, i) => i % 7 !== 0 && i < 1.5 * L);
+  const mask = masked ? tf.tensor(padding, [B, L], 'bool') : undefined;
+  const before = tf.memory().numTensors;
+  const lsh = lshAttentionWithLse(qk, v, { ...options, mask });
+  const buckets = lshBuckets(qk, { ...options, mask });
+  const dense = denseAttentionWithLse(qk, v, { causal: options.causal ?? false, mask });
+  expect(tf.memory().numTensors - before).toBe(5);
+  const results = [lsh.out, lsh.lse, dense.out, dense.lse, buckets];
+  return await Promise.all(results.map((tensor) => tensor.data()));
+}
+
+const CASES: [string, number, LshAttentionOptions, boolean][] = [
+  ['causal, a short last chunk', 100, { chunkLength: 16, causal: true, numHashes: 3 }, false],
+  ['reformer, padded', 96, { ...presets.reformer, chunkLength: 16, causal: true }, true],
+  [
+    'paper, factored, padded',
+    77,
+    { ...presets.paper, chunkLength: 8, numBuckets: [4, 8], chunksAfter: 1 },
+    true,
+  ],
+];
+
+test.each(CASES)('wasm gives what cpu gives: %s', async (_name, L, options, masked) => {
+  const cpu = await on('cpu', L, options, masked);
+  const wasm = await on('wasm', L, options, masked);
+  for (const [k, values] of cpu.entries()) {
+    const other = wasm[k] as ArrayLike<number>;
+    expect(other.length).toBe(values.length);
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i] as number;
+      expect(Math.abs((other[i] as number) - value)).toBeLessThanOrEqual(3e-6 * (1 + Math.abs(value)));
+    }
+  }
+});
