@@ -2,6 +2,7 @@
 import { freemem } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { type AttentionWithLse, denseAttentionWithLse, lshAttentionWithLse, plan } from 'tfjs-lsh-attention';
+import { currentDevice } from 'tfjs-lsh-attention/webgpu';
 import type { Corpus } from './corpus.js';
 import { exactAnswers } from './exact.js';
 import { finished, measure, upload } from './measure.js';
@@ -159,7 +160,7 @@ export class Ladder {
     if (length >= this.corpus.words.length) {
       return `there are fewer than ${count(length)} words.`;
     }
-    const limits = (tf.backend() as unknown as { device: GPUDevice }).device.limits;
+    const { limits } = currentDevice();
     try {
       plan({ L: length, D, E }, { causal: true, numHashes: ROUNDS[0] }, limits);
     } catch (error) {

@@ -60,7 +60,7 @@ async function main(budget: number, until: number, out: string): Promise<number>
   let interrupted = false;
   process.once('SIGINT', () => {
     interrupted = true;
-    progress('stopping after this step; Ctrl-C again ends at once', true);
+    progress('stopping after this step; Ctrl-C again ends at once');
   });
   progress('reading the speeches');
   const { description, kind } = await useWebGPU();
@@ -139,12 +139,12 @@ function say(text: string): void {
   console.log(text);
 }
 
-/** A line on standard error that the next one replaces; without a terminal only what is `important`. */
-function progress(text: string, important = false): void {
+/** A line on standard error that the next one replaces; without a terminal a line of its own. */
+function progress(text: string): void {
   clear();
   if (process.stderr.isTTY) {
     process.stderr.write(`${text} …`);
-  } else if (important) {
+  } else {
     process.stderr.write(`${text}\n`);
   }
 }

@@ -2,6 +2,7 @@
 
 import * as tf from '@tensorflow/tfjs-core';
 import type { AttentionWithLse } from 'tfjs-lsh-attention';
+import { measureBytes } from 'tfjs-lsh-attention/webgpu';
 import type { Answers } from './exact.js';
 
 export interface Measurement {
@@ -26,14 +27,12 @@ export async function measure(
   const times: number[] = [];
   const timed = async () => {
     const start = performance.now();
-    const result = attend();
-    await finished(result.out);
+    const measured = measureBytes(attend);
+    await finished(measured.result.out);
     times.push((performance.now() - start) / 1000);
-    return result;
+    return measured;
   };
-  const meter = new BufferMeter();
-  const first = await timed();
-  const peakBytes = inputBytes + meter.stop();
+  const { result: first, peakBytes } = await timed();
   const answers = await read(first, positions);
   tf.dispose([first.out, first.lse]);
   let spent = times[0] as number;
@@ -41,13 +40,13 @@ export async function measure(
     times.pop(); // the first call also makes buffers that later calls find in tfjs's pool
   }
   while (spent < REPEAT_SECONDS && times.length < MOST_RUNS) {
-    const { out, lse } = await timed();
-    tf.dispose([out, lse]);
+    const { result } = await timed();
+    tf.dispose([result.out, result.lse]);
     spent += times.at(-1) as number;
   }
   times.sort((a, b) => a - b);
   const seconds = times[Math.floor(times.length / 2)] as number;
-  return { seconds, runs: times.length, peakBytes, answers };
+  return { seconds, runs: times.length, peakBytes: inputBytes + peakBytes, answers };
 }
 
 /** Waits until the GPU has written `tensor`. */
@@ -76,51 +75,4 @@ async function read({ out, lse }: AttentionWithLse, positions: Int32Array): Prom
   };
   tf.dispose([outRows, lseRows]);
   return answers;
-}
-
-/** The parts of tfjs's WebGPU backend that hand out GPU memory. */
-interface GpuMemory {
-  readonly device: Pick<GPUDevice, 'createBuffer'>;
-  readonly bufferManager: { numBytesUsed: number; acquireBuffer(...args: unknown[]): GPUBuffer };
-}
-
-/**
- * Follows the bytes of GPU buffers in use beyond those in use at its start: what tfjs hands out, less
- * what it takes back, and what is created on the device without tfjs.
- */
-class BufferMeter {
-  private readonly memory = tf.backend() as unknown as GpuMemory;
-  private readonly before = this.memory.bufferManager.numBytesUsed;
-  private readonly acquire = this.memory.bufferManager.acquireBuffer;
-  private readonly create = this.memory.device.createBuffer;
-  private ofTfjs = false;
-  private direct = 0;
-  private peak = 0;
-
-  constructor() {
-    const { bufferManager, device } = this.memory;
-    bufferManager.acquireBuffer = (...args) => {
-      this.ofTfjs = true;
-      const buffer = this.acquire.apply(bufferManager, args);
-      this.ofTfjs = false;
-      this.note();
-      return buffer;
-    };
-    device.createBuffer = (descriptor) => {
-      this.direct += this.ofTfjs ? 0 : descriptor.size;
-      this.note();
-      return this.create.call(device, descriptor);
-    };
-  }
-
-  /** Ends the watch. @returns the most bytes at once. */
-  stop(): number {
-    this.memory.bufferManager.acquireBuffer = this.acquire;
-    this.memory.device.createBuffer = this.create;
-    return this.peak;
-  }
-
-  private note(): void {
-    this.peak = Math.max(this.peak, this.memory.bufferManager.numBytesUsed - this.before + this.direct);
-  }
 }

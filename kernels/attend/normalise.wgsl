@@ -1,8 +1,8 @@
-// The length that turns a query into a key: inverseNorms = 1 / sqrt(|q|² + D·1e-6).
+// The factor that makes a key of a query: inverseNorms = 1 / sqrt(|q|² + D·1e-6).
 //
 //   qk [BH, L, D]   →   inverseNorms [BH, L]
 //
-// One workgroup per 16 tokens, 16 lanes a token.
+// One lane per token, 64 a workgroup: no lane waits for another.
 
 override D: u32 = 64u;
 
@@ -16,35 +16,25 @@ struct Params {
 @group(0) @binding(1) var<storage, read> qk: array<f32>;
 @group(0) @binding(2) var<storage, read_write> inverseNorms: array<f32>;
 
-const LANES: u32 = 16u;
-
-var<workgroup> sums: array<f32, 16u * LANES>;
-
-@compute @workgroup_size(256)
+@compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let index = group.x + group.y * groups.x;
-  if (index >= params.workgroups) {
+  let token = (group.x + group.y * groups.x) * 64u + lane;
+  if (token >= params.tokens) {
     return;
   }
-  let token = index * 16u + lane / LANES;
-  var sum = 0.0;
-  if (token < params.tokens) {
-    for (var d = lane % LANES; d < D; d += LANES) {
-      let q = qk[params.qkStart + token * D + d];
-      sum += q * q;
-    }
+  let start = params.qkStart + token * D;
+  // Four sums: shorter chains of additions, and rounding errors that do not grow with all of D.
+  var sums = vec4f();
+  for (var d = 0u; d + 4u <= D; d += 4u) {
+    let q = vec4f(qk[start + d], qk[start + d + 1u], qk[start + d + 2u], qk[start + d + 3u]);
+    sums += q * q;
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  if (lane % LANES == 0u && token < params.tokens) {
-    var square = f32(D) * 1e-6;
-    for (var i = 0u; i < LANES; i++) {
-      square += sums[lane + i];
-    }
-    inverseNorms[token] = 1.0 / sqrt(square);
+  for (var d = D / 4u * 4u; d < D; d++) {
+    sums.x += qk[start + d] * qk[start + d];
   }
+  inverseNorms[token] = 1.0 / sqrt(sums.x + sums.y + (sums.z + sums.w) + f32(D) * 1e-6);
 }

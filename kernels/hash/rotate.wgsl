@@ -57,6 +57,17 @@ fn direction(start: u32, d: u32, column: u32) -> f32 {
   return rotations[start + d * params.R * params.F + column];
 }
 
+fn product(q: vec4f, m0: vec4f, m1: vec4f, m2: vec4f, m3: vec4f) -> vec4f {
+  return q.x * m0 + q.y * m1 + q.z * m2 + q.w * m3;
+}
+
+fn keep(start: u32, y: vec4f) {
+  rotated[start] = y.x;
+  rotated[start + 1u] = y.y;
+  rotated[start + 2u] = y.z;
+  rotated[start + 3u] = y.w;
+}
+
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -85,7 +96,14 @@ fn main(
   var bestIndex = 0u;
 
   for (var firstColumn = 0u; firstColumn < params.F; firstColumn += COLUMNS) {
-    var sums: array<vec4f, 8> = array<vec4f, 8>();
+    var sum0 = vec4f();
+    var sum1 = vec4f();
+    var sum2 = vec4f();
+    var sum3 = vec4f();
+    var sum4 = vec4f();
+    var sum5 = vec4f();
+    var sum6 = vec4f();
+    var sum7 = vec4f();
     for (var d = 0u; d < D; d += SLICE) {
       workgroupBarrier();
       for (var i = lane; i < TOKENS * SLICE / 4u; i += 64u) {
@@ -109,19 +127,24 @@ fn main(
         let m1 = directions[(4u * k + 1u) * 8u + x];
         let m2 = directions[(4u * k + 2u) * 8u + x];
         let m3 = directions[(4u * k + 3u) * 8u + x];
-        for (var a = 0u; a < 8u; a++) {
-          let q = queries[(y + 8u * a) * Q_PITCH + k];
-          sums[a] += q.x * m0 + q.y * m1 + q.z * m2 + q.w * m3;
-        }
+        sum0 += product(queries[y * Q_PITCH + k], m0, m1, m2, m3);
+        sum1 += product(queries[(y + 8u) * Q_PITCH + k], m0, m1, m2, m3);
+        sum2 += product(queries[(y + 16u) * Q_PITCH + k], m0, m1, m2, m3);
+        sum3 += product(queries[(y + 24u) * Q_PITCH + k], m0, m1, m2, m3);
+        sum4 += product(queries[(y + 32u) * Q_PITCH + k], m0, m1, m2, m3);
+        sum5 += product(queries[(y + 40u) * Q_PITCH + k], m0, m1, m2, m3);
+        sum6 += product(queries[(y + 48u) * Q_PITCH + k], m0, m1, m2, m3);
+        sum7 += product(queries[(y + 56u) * Q_PITCH + k], m0, m1, m2, m3);
       }
     }
-    for (var a = 0u; a < 8u; a++) {
-      let start = (y + 8u * a) * Y_PITCH + 4u * x;
-      rotated[start] = sums[a].x;
-      rotated[start + 1u] = sums[a].y;
-      rotated[start + 2u] = sums[a].z;
-      rotated[start + 3u] = sums[a].w;
-    }
+    keep(y * Y_PITCH + 4u * x, sum0);
+    keep((y + 8u) * Y_PITCH + 4u * x, sum1);
+    keep((y + 16u) * Y_PITCH + 4u * x, sum2);
+    keep((y + 24u) * Y_PITCH + 4u * x, sum3);
+    keep((y + 32u) * Y_PITCH + 4u * x, sum4);
+    keep((y + 40u) * Y_PITCH + 4u * x, sum5);
+    keep((y + 48u) * Y_PITCH + 4u * x, sum6);
+    keep((y + 56u) * Y_PITCH + 4u * x, sum7);
     workgroupBarrier();
     let columns = min(COLUMNS, params.F - firstColumn);
     for (var c = 0u; c < columns; c++) {

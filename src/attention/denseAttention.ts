@@ -5,8 +5,11 @@ import type { AttentionWithLse } from './lshAttention.js';
 import { type DenseAttentionOptions, NOTHING_SEEN } from './options.js';
 import { Door } from './validate.js';
 
-/** Logits that exist at once; 64 MiB of them stay below every WebGPU device's binding limit. */
-const MOST_LOGITS = 2 ** 24;
+/**
+ * Logits of one block of queries: 16 MiB, far below every WebGPU device's binding limit, since tfjs keeps
+ * the intermediates of some fifteen ops before it submits them and reuses their buffers.
+ */
+const MOST_LOGITS = 2 ** 22;
 
 /**
  * Exact attention with {@link lshAttention}'s keys, masks and last resort: what it converges to as

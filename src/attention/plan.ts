@@ -74,7 +74,7 @@ const ALIGNMENT = 256;
 const LEAST_SLICE = 1024;
 const QUERY_TILE = 32;
 const HASH_TILE = 64;
-const NORM_TILE = 16;
+const NORM_TILE = 64;
 const WORD = 4;
 
 /**

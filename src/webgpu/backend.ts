@@ -56,6 +56,53 @@ export function withFloatBuffers<T extends object>(tensors: T): T {
   return Object.fromEntries(entries) as T;
 }
 
+/** What {@link measureBytes} found. */
+export interface MeasuredBytes<T> {
+  readonly result: T;
+  /** Most bytes of GPU buffers in use at once, beyond those in use before the call. */
+  readonly peakBytes: number;
+}
+
+/**
+ * Runs `call` on tfjs's WebGPU backend and follows the GPU memory in use meanwhile: what tfjs hands
+ * out less what it takes back, and what is created on the device besides. Inputs that are on the GPU
+ * already do not count; outputs do.
+ */
+export function measureBytes<T>(call: () => T): MeasuredBytes<T> {
+  const { bufferManager } = tf.backend() as WebGPUBackend;
+  const device = currentDevice();
+  const { acquireBuffer } = bufferManager;
+  const { createBuffer } = device;
+  const before = bufferManager.numBytesUsed;
+  let byTfjs = false;
+  let besides = 0;
+  let peakBytes = 0;
+  const note = () => {
+    peakBytes = Math.max(peakBytes, bufferManager.numBytesUsed - before + besides);
+  };
+  bufferManager.acquireBuffer = (...args) => {
+    byTfjs = true;
+    try {
+      return acquireBuffer.apply(bufferManager, args);
+    } finally {
+      byTfjs = false;
+      note();
+    }
+  };
+  device.createBuffer = (descriptor) => {
+    besides += byTfjs ? 0 : descriptor.size;
+    note();
+    return createBuffer.call(device, descriptor);
+  };
+  try {
+    const result = call();
+    return { result, peakBytes };
+  } finally {
+    bufferManager.acquireBuffer = acquireBuffer;
+    device.createBuffer = createBuffer;
+  }
+}
+
 /** The buffers of one operation: borrowed inputs, outputs for the caller, scratch that goes back. */
 export class BufferScope {
   private readonly opened: Opened;

@@ -1,3 +1,4 @@
+export { currentDevice, type MeasuredBytes, measureBytes } from './backend.js';
 export { type PassTime, type Profile, profile } from './profile.js';
 
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
