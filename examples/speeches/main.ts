@@ -21,6 +21,7 @@ const HELP = `npm start -- [--seconds N] [--out FILE] [--until YEAR]
 LSH_ADAPTER=gpu|lavapipe|swiftshader chooses the adapter. Ctrl-C ends after the step at hand, with a report.`;
 
 const QUOTATIONS = 4;
+const LONG_SECONDS = 10;
 
 const { values: options } = parseArgs({
   options: {
@@ -86,8 +87,11 @@ peak GPU   most bytes of GPU buffers in use, inputs and outputs included`);
       const { year, name } = speechAt(corpus, corpus.words.length - 1 - length);
       say(`\n${count(length)} words, back to ${name} ${year}\n${aligned(COLUMNS)}`);
     },
-    busy(what, expected = 0) {
-      progress(expected >= 0.1 ? `${what}, about ${seconds(expected)}` : what);
+    busy(what, expected) {
+      // A log need not hear of what is over in a moment.
+      if (process.stderr.isTTY || expected === undefined || expected >= LONG_SECONDS) {
+        progress(expected ? `${what}, about ${seconds(expected)}` : what);
+      }
     },
     result(result, step) {
       if (result === step.results[0] && !hasDense(step)) {
