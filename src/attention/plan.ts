@@ -106,7 +106,7 @@ export function planAttention(
   const { B, H, L, D, E } = shape;
   const { R, N } = settings;
   const rows = B * H;
-  const sliceLength = Math.min(L, Math.max(LEAST_SLICE, 4 * (N + 1)));
+  const sliceLength = Math.max(1, Math.min(L, Math.max(LEAST_SLICE, 4 * (N + 1))));
   const slices = Math.ceil(L / sliceLength);
   // Bytes of a row (one b·h): the tensors', then the scratch's.
   const attends = goal === 'attention';
@@ -136,7 +136,7 @@ export function planAttention(
   const perBatch = rowsPerBatch({ ...inputRow, ...outputRow, ...scratchRow }, whole, rows, limits);
 
   const batches: Batch[] = [];
-  for (let firstRow = 0; firstRow < rows; firstRow += perBatch) {
+  for (let firstRow = 0; firstRow < rows && L > 0; firstRow += perBatch) {
     const count = Math.min(perBatch, rows - firstRow);
     const parts: Record<string, Part> = {};
     const starts: Record<string, number> = { buckets: 0 };

@@ -1,0 +1,31 @@
+import { expect } from 'vitest';
+import type { Numbers } from './oracle/shape.js';
+
+/** The largest absolute difference; not finite where either side is not a number. */
+export function largestError(actual: Numbers, expected: Numbers): number {
+  let largest = actual.length === expected.length ? 0 : Number.NaN;
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs((actual[i] as number) - (expected[i] as number));
+    if (!(error <= largest)) {
+      largest = error;
+    }
+    if (Number.isNaN(largest)) {
+      return largest;
+    }
+  }
+  return largest;
+}
+
+/** The largest magnitude. */
+export function largestOf(values: Numbers): number {
+  return Array.from(values).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+}
+
+/** The error of float32 results is at most twice that of the naive float32 formula, plus this part of the largest result. */
+const FLOOR = 1e-6;
+
+/** Checks results against float64, by the measure of the naive float32 formula on the same input. */
+export function expectAsExactAsFloat32(actual: Numbers, exact: Numbers, naive: Numbers, what: string): void {
+  const most = 2 * largestError(naive, exact) + FLOOR * largestOf(exact);
+  expect(largestError(actual, exact), `error of ${what}`).toBeLessThanOrEqual(most);
+}

@@ -1,0 +1,338 @@
+import { describe, expect, test } from 'vitest';
+import { expectAsExactAsFloat32 } from '../accuracy.js';
+import { integers, normals, qkv } from '../inputs.js';
+import { attend } from '../oracle/attend.js';
+import { hash } from '../oracle/hash.js';
+import { inverseNorms } from '../oracle/normalise.js';
+import { at, toFloat32 } from '../oracle/shape.js';
+import { keyInRange, sortByKey } from '../oracle/sort.js';
+import { runKernel } from './runKernel.js';
+
+/** Rounding in float32 cannot reach farther than this, in units of |q|. */
+const CLEAR_MARGIN = 1e-4;
+
+const GARBAGE = 0x5eed5eed;
+
+/** What a buffer holds before a kernel writes all of it. */
+const garbage = (length: number) => new Int32Array(length).fill(GARBAGE);
+
+describe('hash/rotate', () => {
+  test.each([
+    { B: 1, H: 1, L: 1, D: 1, R: 1, factors: [2] },
+    { B: 2, H: 3, L: 70, D: 3, R: 2, factors: [6] },
+    { B: 2, H: 2, L: 64, D: 24, R: 3, factors: [64] },
+    { B: 1, H: 2, L: 65, D: 64, R: 1, factors: [66] },
+    { B: 2, H: 1, L: 33, D: 72, R: 2, factors: [4, 8] },
+    { B: 1, H: 2, L: 130, D: 24, R: 2, factors: [2, 62, 6, 130] },
+    { B: 1, H: 1, L: 20, D: 256, R: 2, factors: [256] },
+    { B: 1, H: 1, L: 40, D: 24, R: 1, factors: Array<number>(16).fill(2) },
+  ])('B=$B H=$H L=$L D=$D R=$R N=$factors', async ({ B, H, L, D, R, factors }) => {
+    for (const rotationHeads of new Set([1, H])) {
+      for (const masked of [false, true]) {
+        const F = factors.reduce((sum, f) => sum + f / 2, 0);
+        const N = factors.reduce((product, f) => product * f, 1);
+        const qk = normals(B * H * L * D, L);
+        const rotations = normals(rotationHeads * D * R * F, D);
+        const mask = integers(B * L, 3, 5);
+        const tiles = Math.ceil(L / 64);
+        const workgroups = tiles * R * B * H;
+        const { buckets } = await runKernel('hash/rotate', {
+          constants: { D, MASKED: Number(masked) },
+          params: {
+            ...{ H, L, R, F, N, tiles, rotationHeads, firstRow: 0, qkStart: 0, bucketsStart: 0 },
+            halves: factors.map((f) => f / 2),
+          },
+          workgroups,
+          buffers: { qk, rotations, mask, buckets: garbage(B * H * R * L) },
+        });
+        const expected = hash({ qk, rotations, ...(masked && { mask }) }, { B, H, L, D }, R, factors);
+        let clear = 0;
+        for (const [i, bucket] of buckets.entries()) {
+          if (at(expected.margins, i) > CLEAR_MARGIN) {
+            expect(bucket).toBe(expected.buckets[i]);
+            clear++;
+          }
+        }
+        expect(clear).toBeGreaterThanOrEqual(0.99 * buckets.length);
+      }
+    }
+  });
+
+  test('ties go to the first of [y, −y]', async () => {
+    // Rotations that copy the depth: y = q. Four tokens, a winner that comes twice in each.
+    const qk = new Float32Array([2, 2, -2, 1, -3, 3, 0, 3, -4, 0, -4, 4, 0, 0, -0, 0]);
+    const rotations = Float32Array.from({ length: 16 }, (_, i) => Number(i % 5 === 0));
+    const { buckets } = await runKernel('hash/rotate', {
+      constants: { D: 4 },
+      params: {
+        ...{ H: 1, L: 4, R: 1, F: 4, N: 8, tiles: 1, rotationHeads: 1 },
+        ...{ firstRow: 0, qkStart: 0, bucketsStart: 0, halves: [4] },
+      },
+      workgroups: 1,
+      buffers: { qk, rotations, mask: new Int32Array(4), buckets: garbage(4) },
+    });
+    expect(Array.from(buckets)).toEqual([0, 1, 3, 0]);
+  });
+
+  test('a batch of rows from within larger tensors', async () => {
+    const { B, H, L, D, R } = { B: 2, H: 3, L: 10, D: 24, R: 2 };
+    const qk = normals(B * H * L * D, 1);
+    const rotations = normals(H * D * R * 4, 2);
+    const mask = integers(B * L, 3, 3);
+    const whole = hash({ qk, rotations, mask }, { B, H, L, D }, R, [8]).buckets;
+    const [firstRow, rows, bucketsStart] = [2, 3, 7];
+    const { buckets } = await runKernel('hash/rotate', {
+      constants: { D, MASKED: 1 },
+      params: {
+        ...{ H, L, R, F: 4, N: 8, tiles: 1, rotationHeads: H, firstRow, bucketsStart, halves: [4] },
+        qkStart: firstRow * L * D,
+      },
+      workgroups: R * rows,
+      buffers: { qk, rotations, mask, buckets: garbage(B * H * R * L) },
+    });
+    const first = firstRow * R * L;
+    const count = rows * R * L;
+    expect(buckets.subarray(bucketsStart, bucketsStart + count)).toEqual(
+      whole.subarray(first, first + count),
+    );
+    expect(buckets.subarray(0, bucketsStart).every((x) => x === GARBAGE)).toBe(true);
+    expect(buckets.subarray(bucketsStart + count).every((x) => x === GARBAGE)).toBe(true);
+  });
+});
+
+describe('sort', () => {
+  interface Sort {
+    readonly rows: number;
+    readonly L: number;
+    readonly N: number;
+    readonly sliceLength: number;
+    readonly keys: Int32Array;
+    readonly C: number;
+  }
+
+  /** Counts, first slots, order and chunks, straight from their definitions. */
+  function expected({ rows, L, N, sliceLength, keys, C }: Sort) {
+    const slices = Math.ceil(L / sliceLength);
+    const size = N + 1;
+    const counts = new Uint32Array(rows * slices * size);
+    const slots = new Uint32Array(rows * slices * size);
+    const order = new Uint32Array(rows * L);
+    const chunks = new Uint32Array(rows * L);
+    for (let row = 0; row < rows; row++) {
+      const rowKeys = keys.subarray(row * L, (row + 1) * L);
+      for (const [token, key] of rowKeys.entries()) {
+        const slice = Math.floor(token / sliceLength);
+        const i = (row * slices + slice) * size + keyInRange(key, N);
+        counts[i] = at(counts, i) + 1;
+      }
+      let slot = 0;
+      for (let key = 0; key < size; key++) {
+        for (let slice = 0; slice < slices; slice++) {
+          const i = (row * slices + slice) * size + key;
+          slots[i] = slot;
+          slot += at(counts, i);
+        }
+      }
+      for (const [place, token] of sortByKey(rowKeys, N).entries()) {
+        order[row * L + place] = token;
+        chunks[row * L + token] = Math.floor(place / C);
+      }
+    }
+    return { slices, counts, slots, order, chunks };
+  }
+
+  async function checkSort(sort: Sort): Promise<void> {
+    const { rows, L, N, sliceLength, keys, C } = sort;
+    const { slices, counts, slots, order, chunks } = expected(sort);
+    const params = { L, C, N, slices, sliceLength, keysStart: 0 };
+    const counted = await runKernel('sort/count', {
+      params,
+      workgroups: rows * slices,
+      buffers: { keys, counts: new Uint32Array(counts.length).fill(GARBAGE) },
+    });
+    expect(counted.counts, 'counts').toEqual(counts);
+    const scanned = await runKernel('sort/scan', { params, workgroups: rows, buffers: { counts } });
+    expect(scanned.counts, 'slots').toEqual(slots);
+    for (const WRITE_CHUNKS of [0, 1]) {
+      const placed = await runKernel('sort/place', {
+        constants: { WRITE_CHUNKS },
+        params,
+        workgroups: rows * slices,
+        buffers: {
+          keys,
+          counts: slots,
+          order: new Uint32Array(rows * L).fill(GARBAGE),
+          chunks: new Uint32Array(rows * L).fill(GARBAGE),
+        },
+      });
+      expect(placed.order, 'order').toEqual(order);
+      expect(placed.chunks, 'chunks').toEqual(
+        WRITE_CHUNKS ? chunks : new Uint32Array(rows * L).fill(GARBAGE),
+      );
+    }
+  }
+
+  const random = (rows: number, L: number, N: number) => integers(rows * L, N + 1, L + N);
+
+  test.each([
+    { rows: 1, L: 1, N: 2, sliceLength: 1 },
+    { rows: 3, L: 255, N: 2, sliceLength: 255 },
+    { rows: 2, L: 256, N: 6, sliceLength: 100 },
+    { rows: 2, L: 257, N: 64, sliceLength: 256 },
+    { rows: 2, L: 3000, N: 255, sliceLength: 1024 },
+    { rows: 1, L: 9000, N: 2047, sliceLength: 8192 },
+    { rows: 2, L: 5000, N: 2048, sliceLength: 999 },
+    { rows: 1, L: 4000, N: 5000, sliceLength: 4000 },
+    { rows: 1, L: 70_001, N: 6, sliceLength: 1024 },
+    { rows: 1, L: 70_000, N: 65_536, sliceLength: 40_000 },
+  ])('$rows rows of $L, $N buckets, slices of $sliceLength', async (sizes) => {
+    await checkSort({ ...sizes, C: 64, keys: random(sizes.rows, sizes.L, sizes.N) });
+  });
+
+  test.each([0, 6, 64])('all keys %i', async (key) => {
+    await checkSort({
+      rows: 2,
+      L: 2100,
+      N: 64,
+      sliceLength: 1024,
+      C: 7,
+      keys: new Int32Array(4200).fill(key),
+    });
+  });
+
+  test('keys out of range go to the end with the padding', async () => {
+    const keys = random(2, 700, 6).map((key, i) =>
+      i % 5 === 0 ? ([-1, 7, 2 ** 31 - 1, -(2 ** 31)][i % 4] ?? key) : key,
+    );
+    await checkSort({ rows: 2, L: 700, N: 6, sliceLength: 256, C: 16, keys });
+  });
+
+  test('falling and rising keys', async () => {
+    const keys = Int32Array.from({ length: 1200 }, (_, i) => (i < 600 ? 600 - i : i - 600));
+    await checkSort({ rows: 1, L: 1200, N: 600, sliceLength: 500, C: 16, keys });
+  });
+
+  test('a batch of rows from within a larger tensor', async () => {
+    const [L, N, keysStart] = [300, 6, 41];
+    const all = random(1, 1000, N);
+    const keys = all.subarray(keysStart, keysStart + 2 * L);
+    const { counts, slots, order } = expected({ rows: 2, L, N, sliceLength: 100, keys, C: 16 });
+    const params = { L, C: 16, N, slices: 3, sliceLength: 100, keysStart };
+    const empty = (length: number) => new Uint32Array(length);
+    const counted = await runKernel('sort/count', {
+      params,
+      workgroups: 6,
+      buffers: { keys: all, counts: empty(counts.length) },
+    });
+    expect(counted.counts).toEqual(counts);
+    const placed = await runKernel('sort/place', {
+      params,
+      workgroups: 6,
+      buffers: { keys: all, counts: slots, order: empty(2 * L), chunks: empty(2 * L) },
+    });
+    expect(placed.order).toEqual(order);
+  });
+});
+
+describe('attend/normalise', () => {
+  test.each([
+    [1, 1],
+    [17, 3],
+    [130, 24],
+    [33, 64],
+    [5, 256],
+  ])('%i tokens of depth %i', async (tokens, D) => {
+    const start = 3;
+    const qk = normals(start + tokens * D, D);
+    qk.fill(0, start, start + D); // a zero vector
+    if (tokens > 1) {
+      qk[start + D] = 1e4;
+    }
+    const result = await runKernel('attend/normalise', {
+      constants: { D },
+      params: { tokens, qkStart: start },
+      workgroups: Math.ceil(tokens / 64),
+      buffers: { qk, inverseNorms: new Float32Array(tokens + 1).fill(7) },
+    });
+    const exact = inverseNorms(qk.subarray(start), D);
+    const naive = inverseNorms(qk.subarray(start), D, toFloat32);
+    for (let token = 0; token < tokens; token++) {
+      // One by one: the zero vector's is a thousand times the others'.
+      expectAsExactAsFloat32(
+        [at(result.inverseNorms, token)],
+        [at(exact, token)],
+        [at(naive, token)],
+        `token ${token}`,
+      );
+    }
+    expect(result.inverseNorms[tokens]).toBe(7);
+  });
+});
+
+describe('attend/forward', () => {
+  // Given the oracles' sort and norms: this kernel alone, round after round.
+  test.each([
+    { L: 33, C: 5, P: 2, A: 1, R: 3, duplicates: 'correct', causal: false, acrossBuckets: true },
+    { L: 40, C: 16, P: 1, A: 0, R: 2, duplicates: 'count', causal: true, acrossBuckets: true },
+    { L: 40, C: 16, P: 1, A: 0, R: 3, duplicates: 'correct', causal: true, acrossBuckets: false },
+    { L: 32, C: 8, P: 1, A: 1, R: 2, duplicates: 'count', causal: false, acrossBuckets: false, wrap: true },
+    { L: 70, C: 40, P: 0, A: 0, R: 2, duplicates: 'correct', causal: false, acrossBuckets: true },
+  ] as const)('%o', async (options) => {
+    const { L, C, P, A, R, duplicates, causal, acrossBuckets } = options;
+    const wrap = 'wrap' in options;
+    const N = 6;
+    const shape = { B: 1, H: 2, L, D: 24, E: 40 };
+    const rows = 2;
+    const { qk, v } = qkv(shape, 3);
+    const buckets = integers(rows * R * L, N + 1, 4);
+    const padding = Array.from({ length: L }, (_, i) => i % 9 === 4);
+    for (const [i, bucket] of buckets.entries()) {
+      buckets[i] = padding[i % L] ? N : Math.min(bucket, N - 1);
+    }
+    const order = new Uint32Array(rows * R * L);
+    const chunks = new Uint32Array(rows * R * L);
+    for (let start = 0; start < order.length; start += L) {
+      for (const [slot, token] of sortByKey(buckets.subarray(start, start + L), N).entries()) {
+        order[start + slot] = token;
+        chunks[start + token] = Math.floor(slot / C);
+      }
+    }
+    const tiles = Math.ceil(L / 32);
+    const scale = 0.7;
+    let out: Float32Array = new Float32Array(rows * L * shape.E).fill(Number.NaN);
+    let lse: Float32Array = new Float32Array(rows * L).fill(Number.NaN);
+    for (let round = 0; round < R; round++) {
+      const result = await runKernel('attend/forward', {
+        constants: {
+          D: shape.D,
+          E: shape.E,
+          CAUSAL: Number(causal),
+          WRAP: Number(wrap),
+          ACROSS_BUCKETS: Number(acrossBuckets),
+          CORRECT: Number(duplicates === 'correct'),
+        },
+        sizes: { COLUMN_VECTORS: 2 },
+        params: {
+          ...{ L, R, C, P, A, N, round, tiles, scale: scale * Math.LOG2E },
+          ...{ qkStart: 0, vStart: 0, bucketsStart: 0, outStart: 0, lseStart: 0 },
+        },
+        workgroups: rows * tiles,
+        buffers: {
+          qk,
+          inverseNorms: Float32Array.from(inverseNorms(qk, shape.D)),
+          ...{ v, order, buckets, chunks, out, lse },
+        },
+      });
+      out = result.out;
+      lse = result.lse;
+    }
+    const letters = { ...options, N, scale, wrap };
+    const exact = attend({ qk, v, buckets }, shape, letters);
+    const naive = attend({ qk, v, buckets }, shape, letters, toFloat32);
+    expectAsExactAsFloat32(out, exact.out, naive.out, 'out');
+    const seen = Array.from(lse.keys()).filter((i) => !padding[i % L] && at(exact.lse, i) > -1e37);
+    expect(seen.length).toBeGreaterThan(L);
+    const of = (values: ArrayLike<number>) => seen.map((i) => at(values, i));
+    expectAsExactAsFloat32(of(lse), of(exact.lse), of(naive.lse), 'lse');
+  });
+});

@@ -1,0 +1,71 @@
+import { at, type Letters, type Numbers } from './shape.js';
+
+export interface HashInputs {
+  /** `[B, H, L, D]` */
+  readonly qk: Numbers;
+  /** `[heads, D, R, Σf/2]`, heads = H or 1. */
+  readonly rotations: Numbers;
+  /** `[B, L]`, 0 = padding. */
+  readonly mask?: Numbers;
+}
+
+export interface Hashed {
+  /** `[B, H, R, L]`, N for padding. */
+  readonly buckets: Int32Array;
+  /**
+   * How far the runner-up of `[y, −y]` was behind, in units of |q|: what rounding must reach to
+   * change the bucket. Infinite for a zero vector, whose ties are exact.
+   */
+  readonly margins: Float64Array;
+}
+
+/** Bucket = index of the first maximum of `[y, −y]`, y = q·M, by slices of y for factored buckets. */
+export function hash(
+  { qk, rotations, mask }: HashInputs,
+  { B, H, L, D }: Omit<Letters, 'E'>,
+  R: number,
+  factors: readonly number[],
+): Hashed {
+  const F = factors.reduce((sum, f) => sum + f / 2, 0);
+  const N = factors.reduce((product, f) => product * f, 1);
+  const heads = rotations.length / (D * R * F);
+  const buckets = new Int32Array(B * H * R * L);
+  const margins = new Float64Array(B * H * R * L);
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < H; h++) {
+      for (let r = 0; r < R; r++) {
+        for (let l = 0; l < L; l++) {
+          const q = Array.from({ length: D }, (_, d) => at(qk, ((b * H + h) * L + l) * D + d));
+          const length = Math.hypot(...q);
+          const head = heads === 1 ? 0 : h;
+          let bucket = 0;
+          let stride = 1;
+          let firstColumn = 0;
+          let margin = Number.POSITIVE_INFINITY;
+          for (const f of factors) {
+            const y: number[] = [];
+            for (let column = firstColumn; column < firstColumn + f / 2; column++) {
+              y.push(
+                q.reduce((sum, x, d) => sum + x * at(rotations, ((head * D + d) * R + r) * F + column), 0),
+              );
+            }
+            const both = [...y, ...y.map((x) => -x)];
+            const best = both.indexOf(Math.max(...both));
+            const second = Math.max(...both.filter((_, i) => i !== best));
+            if (length > 0) {
+              margin = Math.min(margin, (at(both, best) - second) / length);
+            }
+            bucket += best * stride;
+            stride *= f;
+            firstColumn += f / 2;
+          }
+          const padded = mask !== undefined && at(mask, b * L + l) === 0;
+          const index = ((b * H + h) * R + r) * L + l;
+          buckets[index] = padded ? N : bucket;
+          margins[index] = padded ? Number.POSITIVE_INFINITY : margin;
+        }
+      }
+    }
+  }
+  return { buckets, margins };
+}

@@ -1,0 +1,198 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { create, globals } from 'webgpu';
+import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
+import { plan } from '../../src/index.js';
+import { hold } from '../../src/node/dawn.js';
+import { compile, withSizes } from '../../src/webgpu/dispatch.js';
+import { type Kernel, type KernelName, kernels } from '../../src/webgpu/kernels.js';
+
+const NAMES = Object.keys(kernels) as KernelName[];
+
+/** Calls whose plans hold every kernel and every way to run it. */
+const PLANS = [
+  plan({ L: 100, D: 8 }),
+  plan(
+    { L: 96, D: 8, E: 200 },
+    { duplicates: 'count', roundBoundary: 'wrap', chunkLength: 16, causal: true },
+  ),
+  plan({ L: 100, D: 8 }, { numHashes: 1, acrossBuckets: false, numBuckets: [4, 8] }),
+];
+const PASSES = PLANS.flatMap(({ batches }) => batches.flatMap(({ passes }) => passes));
+
+/** Comments out: reasons may say what code may not. */
+function withoutComments(code: string): string {
+  return code.replace(/\/\/.*$/gm, '').replace(/\/\*[\s\S]*?\*\//g, '');
+}
+
+/**
+ * Variables of functions that no value is given to: the language makes them zero, but some drivers
+ * forget to in loops.
+ */
+function uninitialised(code: string): string[] {
+  return Array.from(withoutComments(code).matchAll(/\bvar\s+\w+\s*:[^=;]*;/g), ([found]) => found);
+}
+
+describe.each(NAMES)('%s', (name) => {
+  const kernel: Kernel = kernels[name];
+  const reflected = new WgslReflect(kernel.code);
+
+  test('is the module of its file', () => {
+    const file = new URL(`../../kernels/${name}.wgsl`, import.meta.url);
+    expect(kernel.code).toBe(readFileSync(file, 'utf8'));
+  });
+
+  test('has one entry point, main', () => {
+    expect(reflected.entry.compute.map((entry) => entry.name)).toEqual(['main']);
+    expect(reflected.entry.vertex.length + reflected.entry.fragment.length).toBe(0);
+  });
+
+  test('has the bindings of the table, in its order and with its access', () => {
+    const bindings = [...reflected.uniforms, ...reflected.storage]
+      .sort((a, b) => a.binding - b.binding)
+      .map(({ name: binding, group, binding: index, access }) => ({ binding, group, index, access }));
+    const access = { read: 'read', write: 'read_write' } as const;
+    expect(bindings).toEqual([
+      { binding: 'params', group: 0, index: 0, access: expect.anything() },
+      ...Object.entries(kernel.buffers).map(([binding, use], i) => ({
+        binding,
+        group: 0,
+        index: i + 1,
+        access: access[use],
+      })),
+    ]);
+  });
+
+  test('has the Params of the table, in its order and with its types', () => {
+    const params = reflected.structs.find((struct) => struct.name === 'Params');
+    const members = params?.members.map((member) => ({ name: member.name, type: typeName(member.type) }));
+    const expected = kernel.params.map(({ name: field, type, length }) => ({
+      name: field,
+      type: length === undefined ? type : `array<vec4<${type}>, ${length / 4}>`,
+    }));
+    expect(members).toEqual(expected);
+    let end = 0;
+    for (const [i, { length }] of kernel.params.entries()) {
+      const offset = length === undefined ? end : Math.ceil(end / 16) * 16;
+      expect(params?.members[i]?.offset).toBe(offset);
+      end = offset + 4 * (length ?? 1);
+    }
+    expect(end).toBeLessThanOrEqual(256);
+  });
+
+  test('gives every variable a value', () => {
+    expect(uninitialised(kernel.code)).toEqual([]);
+  });
+
+  const passes = PASSES.filter((pass) => pass.kernel === name);
+
+  test('is given all its overrides, sizes and parameters, and no others', () => {
+    expect(passes.length).toBeGreaterThan(0);
+    const overrides = reflected.overrides.map((override) => override.name).sort();
+    const fields = kernel.params.map((field) => field.name);
+    for (const { constants, sizes, params, aliases } of passes) {
+      expect(Object.keys(constants).sort()).toEqual(overrides);
+      for (const size of Object.keys(sizes)) {
+        expect(kernel.code).toMatch(new RegExp(`^const ${size}: u32 = \\d+u;`, 'm'));
+        expect(withSizes(kernel.code, { [size]: 77 })).toContain(`const ${size}: u32 = 77u;`);
+      }
+      for (const field of fields.filter((one) => one !== 'workgroups')) {
+        expect(params, field).toHaveProperty(field);
+      }
+      for (const binding of Object.keys(aliases)) {
+        expect(Object.keys(kernel.buffers)).toContain(binding);
+      }
+    }
+  });
+});
+
+interface Type {
+  readonly name: string;
+  readonly format?: Type | null;
+  readonly count?: number;
+}
+
+/** `u32`, `f32` or `array<vec4<u32>, 4>`, however the module spells them. */
+function typeName(type: Type): string {
+  if (type.name === 'array' && type.format) {
+    return `array<${typeName(type.format)}, ${type.count}>`;
+  }
+  return (
+    { vec4u: 'vec4<u32>', vec4f: 'vec4<f32>' }[type.name] ??
+    (type.format ? `${type.name}<${type.format.name}>` : type.name)
+  );
+}
+
+describe('the lint for variables without a value', () => {
+  test.each([
+    ['fn f() { var sum: f32; sum += 1.0; }', 1],
+    ['fn f() { var sums: array<vec4<f32>, 4>; }', 1],
+    ['fn f() { for (var i = 0u; i < 4u; i++) { var t : u32 ;\n var u: vec4f; } }', 2],
+    ['fn f() { var sum: f32 = 0.0; var t = 1u; /* var x: f32; */ } // var y: f32;', 0],
+    ['var<workgroup> tile: array<u32, 4>;\n@group(0) @binding(0) var<uniform> params: Params;', 0],
+  ])('%s', (code, count) => {
+    expect(uninitialised(code)).toHaveLength(count);
+  });
+});
+
+describe('every variant compiles', async () => {
+  Object.assign(globalThis, globals);
+  // Validates without a driver. A collected instance, adapter or device would end the process.
+  const gpu = hold(create(['backend=null']));
+  const adapter = hold((await gpu.requestAdapter()) as GPUAdapter);
+  const device = hold(await adapter.requestDevice());
+
+  async function errorOf(
+    kernel: KernelName,
+    constants: Record<string, number>,
+    sizes: Record<string, number>,
+  ) {
+    device.pushErrorScope('validation');
+    device.pushErrorScope('internal');
+    compile(device, { kernel, constants, sizes });
+    const errors = [await device.popErrorScope(), await device.popErrorScope()];
+    return errors.find((error) => error !== null)?.message;
+  }
+
+  const DEPTHS = [1, 3, 64, 80, 256];
+
+  test.each(NAMES.filter((name) => name !== 'attend/forward'))('%s', async (name) => {
+    const overrides = new WgslReflect(kernels[name].code).overrides;
+    const flags = overrides
+      .filter((override) => override.type?.name === 'bool')
+      .map(({ name: flag }) => flag);
+    const depths = overrides.some((override) => override.name === 'D') ? DEPTHS : [undefined];
+    for (const D of depths) {
+      for (const constants of combinations(flags)) {
+        const all = { ...constants, ...(D !== undefined && { D }) };
+        expect(await errorOf(name, all, {}), JSON.stringify(all)).toBeUndefined();
+      }
+    }
+  });
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])('attend/forward with %i vectors of columns', async (COLUMN_VECTORS) => {
+    const flags = ['CAUSAL', 'WRAP', 'ACROSS_BUCKETS', 'CORRECT'];
+    for (const constants of combinations(flags)) {
+      for (const D of [1, 80, 256]) {
+        for (const E of [32 * COLUMN_VECTORS - 29, 32 * COLUMN_VECTORS]) {
+          const all = { ...constants, D, E };
+          expect(
+            await errorOf('attend/forward', all, { COLUMN_VECTORS }),
+            JSON.stringify(all),
+          ).toBeUndefined();
+        }
+      }
+    }
+  });
+
+  test('and a faulty one does not', async () => {
+    expect(await errorOf('attend/normalise', { NO_SUCH: 1 }, {})).toContain('NO_SUCH');
+  });
+});
+
+/** All settings of some flags. */
+function combinations(flags: readonly string[]): Record<string, number>[] {
+  return Array.from({ length: 2 ** flags.length }, (_, bits) =>
+    Object.fromEntries(flags.map((flag, i) => [flag, (bits >> i) & 1])),
+  );
+}

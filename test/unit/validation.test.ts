@@ -1,0 +1,192 @@
+import '@tensorflow/tfjs-backend-cpu';
+import * as tf from '@tensorflow/tfjs-core';
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  denseAttention,
+  denseAttentionWithLse,
+  type LshAttentionOptions,
+  lshAttention,
+  lshAttentionWithLse,
+  lshBuckets,
+  plan,
+} from '../../src/index.js';
+
+const SHAPE = [2, 3, 20, 8];
+const tensor = (...shape: number[]) => tf.zeros(shape);
+const attention = (options: unknown) => () =>
+  lshAttention(tensor(...SHAPE), tensor(...SHAPE), options as LshAttentionOptions);
+const dense = (options: unknown) => () =>
+  denseAttention(tensor(...SHAPE), tensor(...SHAPE), options as LshAttentionOptions);
+
+/** Checks the class exactly, and each text in the message. */
+function expectError(call: () => unknown, type: ErrorConstructor, ...texts: (string | RegExp)[]): void {
+  let error: unknown;
+  try {
+    call();
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(error, 'what was thrown').toBeInstanceOf(Error);
+  expect((error as Error).constructor).toBe(type);
+  for (const text of texts) {
+    expect((error as Error).message).toMatch(text); // a string is looked for as it stands
+  }
+}
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+describe('options out of range', () => {
+  test.each<[string, unknown, ...(string | RegExp)[]]>([
+    ['numHashes', 0, 'an integer from 1 up', 'got 0'],
+    ['numHashes', 1.5, 'an integer from 1 up', 'got 1.5'],
+    ['numHashes', Number.NaN, 'got NaN'],
+    ['numHashes', '4', "got '4'"],
+    ['numBuckets', 7, 'an even number from 2 up', 'got 7', 'Try 8'],
+    ['numBuckets', 0, 'an even number from 2 up', 'got 0', 'Try 2'],
+    ['numBuckets', -4, 'got -4', 'Try 2'],
+    ['numBuckets', 2.5, 'got 2.5', 'Try 4'],
+    ['numBuckets', Number.POSITIVE_INFINITY, 'got Infinity', 'Try 64'],
+    ['numBuckets', [4, 3], 'got 3', 'Try 4'],
+    ['numBuckets', 2 ** 21, 'at most 2^20', 'got 2097152', 'Leave it out'],
+    ['numBuckets', [2048, 1024], 'got 2097152'],
+    ['chunkLength', 0, 'an integer from 1 up', 'got 0'],
+    ['chunkLength', -64, 'got -64'],
+    ['chunksBefore', -1, 'an integer from 0 up', 'got -1'],
+    ['chunksAfter', 0.5, 'an integer from 0 up', 'got 0.5'],
+    ['window', 'bucket', "must be 'chunk'", "got 'bucket'"],
+    ['duplicates', 'none', "'correct' or 'count'", "got 'none'"],
+    ['roundBoundary', true, "'stop' or 'wrap'", 'got true'],
+    ['scale', 0, 'a finite number above 0', 'got 0'],
+    ['scale', -1, 'got -1'],
+    ['scale', Number.POSITIVE_INFINITY, 'got Infinity'],
+    ['scale', Number.NaN, 'got NaN'],
+    ['scale', 1e-60, 'in float32', 'got 1e-60'],
+    ['scale', 'one', "got 'one'"],
+    ['seed', -1, 'an integer from 0 to 4294967295', 'got -1'],
+    ['seed', 2 ** 32, 'got 4294967296'],
+    ['seed', 0.5, 'got 0.5'],
+  ])('%s: %o', (name, value, ...texts) => {
+    expectError(attention({ [name]: value }), RangeError, /^lshAttention: /, `\`${name}\``, ...texts);
+  });
+
+  test("'wrap' with duplicates corrected", () => {
+    const texts = ["`duplicates: 'correct'`", "Set `duplicates: 'count'`", "`roundBoundary: 'stop'`"];
+    expectError(attention({ roundBoundary: 'wrap' }), RangeError, ...texts);
+  });
+
+  test("'wrap' where chunks do not divide the length", () => {
+    const options = { roundBoundary: 'wrap', duplicates: 'count', chunkLength: 16 };
+    expectError(attention(options), RangeError, 'L=20 and C=16', 'Pad to 32', "'stop'");
+  });
+
+  test("'wrap' with more chunks than there are", () => {
+    const options = { roundBoundary: 'wrap', duplicates: 'count', chunkLength: 10, numHashes: 2 };
+    expectError(attention({ ...options, chunksBefore: 5 }), RangeError, '`chunksBefore`', 'from 0 to 4');
+    expectError(attention({ ...options, chunksAfter: 5 }), RangeError, '`chunksAfter`', 'from 0 to 4');
+    expect(attention({ ...options, chunksBefore: 4 })).not.toThrow();
+  });
+});
+
+describe('options of the wrong kind', () => {
+  test.each<[string, unknown, ...string[]]>([
+    ['numBuckets', 'many', "got 'many'", 'Try'],
+    ['numBuckets', [], 'got []', 'Try'],
+    ['numBuckets', null, 'got null'],
+    ['causal', 1, 'true or false', 'got 1'],
+    ['acrossBuckets', 'yes', 'true or false', "got 'yes'"],
+    ['mask', [1, 0], 'must be a tf.Tensor', 'Wrap it in tf.tensor()'],
+    ['rotations', {}, 'must be a tf.Tensor', 'got an object'],
+    ['buckets', 3, 'must be a tf.Tensor', 'got 3'],
+  ])('%s: %o', (name, value, ...texts) => {
+    expectError(attention({ [name]: value }), TypeError, /^lshAttention: /, `\`${name}\``, ...texts);
+  });
+
+  test('a name that is no option', () => {
+    expectError(attention({ chunkSize: 64 }), TypeError, '`chunkSize`', 'chunkLength');
+    expectError(dense({ numHashes: 4 }), TypeError, '`numHashes`', 'causal, mask, scale');
+  });
+
+  test.each([null, 7, 'fast'])('options that are %o', (options) => {
+    expectError(attention(options), TypeError, '`options` must be an object');
+  });
+});
+
+describe('tensors', () => {
+  const attend = (qk: unknown, v: unknown) => () => lshAttention(qk as tf.Tensor, v as tf.Tensor);
+
+  test('that are none', () => {
+    expectError(attend([1, 2], tensor(2, 2)), TypeError, '`qk` must be a tf.Tensor');
+    expectError(attend(tensor(2, 2), undefined), TypeError, '`v` must be a tf.Tensor', 'got undefined');
+  });
+
+  test('that are disposed', () => {
+    const gone = tensor(2, 2);
+    gone.dispose();
+    expectError(attend(gone, tensor(2, 2)), Error, '`qk` is disposed', 'tf.keep()');
+  });
+
+  test('of other dtypes', () => {
+    const integers = tf.zeros([4, 4], 'int32');
+    expectError(attend(integers, tensor(4, 4)), TypeError, '`qk`', 'float32', 'got int32', 'tf.cast');
+    expectError(attend(tensor(4, 4), integers), TypeError, '`v`', 'float32', 'got int32', 'tf.cast');
+    expectError(attention({ mask: tensor(2, 20) }), TypeError, '`mask`', 'bool or int32', 'got float32');
+    expectError(attention({ buckets: tensor(2, 3, 4, 20) }), TypeError, '`buckets`', 'int32', 'got float32');
+    const rotations = tf.zeros([3, 8, 4, 1], 'int32');
+    expectError(attention({ rotations }), TypeError, '`rotations`', 'float32', 'got int32');
+  });
+
+  test.each([[[4]], [[1, 1, 1, 4, 4]], [[]]])('of shape %o', (shape) => {
+    expectError(attend(tensor(...shape), tensor(...shape)), RangeError, '`qk`', '[B, H, L, D]', 'Reshape');
+  });
+
+  test('whose shapes do not agree', () => {
+    expectError(attend(tensor(4, 8), tensor(5, 8)), RangeError, '`v`', '[5,8] beside [4,8]');
+    expectError(attend(tensor(4, 8), tensor(1, 4, 8)), RangeError, '`v`', '[1,4,8]');
+    expectError(attention({ mask: tf.ones([20], 'int32') }), RangeError, '`mask`', '[B, L] = [2,20]');
+    const buckets = tf.zeros([2, 3, 3, 20], 'int32');
+    expectError(attention({ buckets }), RangeError, '`buckets`', '[2,3,4,20], got [2,3,3,20]');
+    const rotations = tensor(2, 8, 4, 1);
+    expectError(attention({ rotations }), RangeError, '`rotations`', '[3,8,4,1], got [2,8,4,1]');
+  });
+
+  test('that are too deep or have no depth', () => {
+    expectError(
+      attend(tensor(1, 257), tensor(1, 4)),
+      RangeError,
+      'depth D of `qk`',
+      'at most 256',
+      'got 257',
+      'heads',
+    );
+    expectError(attend(tensor(1, 4), tensor(1, 257)), RangeError, 'depth E of `v`', 'at most 256', 'got 257');
+    expectError(attend(tensor(3, 0), tensor(3, 4)), RangeError, '`D`', 'got 0');
+  });
+
+  test.each([-1, 5])('bucket %i of 4', (bucket) => {
+    const buckets = tf.fill([2, 3, 4, 20], bucket, 'int32');
+    const texts = ['`buckets`', '0 … 4 (4 for padding)', `got ${bucket} at element 0`, '`numBuckets`'];
+    expectError(attention({ buckets, numBuckets: 4 }), RangeError, ...texts);
+  });
+});
+
+describe('every function names itself', () => {
+  const x = () => tensor(4, 8);
+  test.each<[string, () => unknown]>([
+    ['lshAttention', () => lshAttention(x(), x(), { numHashes: 0 })],
+    ['lshAttentionWithLse', () => lshAttentionWithLse(x(), x(), { numHashes: 0 })],
+    ['lshBuckets', () => lshBuckets(x(), { numHashes: 0 })],
+    ['plan', () => plan({ L: 4, D: 8 }, { numHashes: 0 })],
+    ['denseAttention', () => denseAttention(x(), x(), { scale: 0 })],
+    ['denseAttentionWithLse', () => denseAttentionWithLse(x(), x(), { scale: 0 })],
+  ])('%s', (name, call) => {
+    expectError(call, RangeError, new RegExp(`^${name}: `));
+  });
+});
+
+test('plan refuses sizes that no tensor has', () => {
+  expectError(() => plan({ L: -1, D: 4 }), RangeError, '`L`', 'got -1');
+  expectError(() => plan({ L: 2 ** 24 + 1, D: 4 }), RangeError, 'length L', 'at most 2^24', 'Split');
+  expectError(() => plan({ B: 0.5, L: 4, D: 4 }), RangeError, '`B`', 'got 0.5');
+});
