@@ -24,7 +24,7 @@ struct Params {
   rotationHeads: u32,    // H, or 1 when all heads share one rotation
   qkStart: u32,          // elements between the binding's start and the first row
   bucketsStart: u32,
-  halves: array<vec4u, 4>, // f/2 of each factor, in order
+  halves: array<vec4u, 5>, // f/2 of each factor, in order: 2^20 buckets have at most 20
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

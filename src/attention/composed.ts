@@ -45,6 +45,15 @@ export function withPadding(buckets: Tensor, mask: Tensor, { B, L }: Shape, { N 
   });
 }
 
+/** Bucket ids with N, padding, in place of what is out of range, as the kernels take it. */
+function inRange(buckets: Tensor, N: number): Tensor {
+  const inside = tf.logicalAnd(
+    tf.greaterEqual(buckets, tf.scalar(0, 'int32')),
+    tf.lessEqual(buckets, tf.scalar(N, 'int32')),
+  );
+  return tf.where(inside, buckets, tf.fill(buckets.shape, N, 'int32'));
+}
+
 /** Keys of unit length, nearly: q / sqrt(|q|² + D·1e-6). */
 export function keysOf(q: Tensor): Tensor {
   const depth = q.shape[q.rank - 1] as number;
@@ -58,9 +67,7 @@ export function composedAttention(inputs: Inputs, shape: Shape, settings: Settin
   const rows = B * H;
   return tf.tidy(() => {
     const buckets = tf.reshape(
-      inputs.buckets === undefined
-        ? composedBuckets(inputs, shape, settings)
-        : tf.clipByValue(inputs.buckets, 0, N),
+      inputs.buckets === undefined ? composedBuckets(inputs, shape, settings) : inRange(inputs.buckets, N),
       [rows, R, L],
     ) as Tensor3D;
     const queries = tf.reshape(inputs.qk, [rows * L, D]) as Tensor2D;

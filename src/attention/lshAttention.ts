@@ -1,8 +1,9 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { onWebGPU, valuesAtHand, withFloatBuffers } from '../webgpu/backend.js';
+import { currentDevice, onWebGPU, valuesAtHand, withFloatBuffers } from '../webgpu/backend.js';
 import { composedAttention, composedBuckets, withPadding } from './composed.js';
 import type { LshAttentionOptions } from './options.js';
+import { planAttention } from './plan.js';
 import type { Inputs, Settings, Shape } from './settings.js';
 import { Door } from './validate.js';
 import { runOnWebGPU } from './webgpu.js';
@@ -57,9 +58,11 @@ export function lshBuckets(qk: Tensor, options: LshAttentionOptions = {}): Tenso
       return tf.zeros([shape.B, shape.H, settings.R, shape.L], 'int32');
     }
     const inputs = inputsOf(qk, undefined, options, shape, settings);
-    return onWebGPU()
-      ? (runOnWebGPU('LshBuckets', inputs, shape, settings)[0] as Tensor)
-      : composedBuckets(inputs, shape, settings);
+    if (!onWebGPU()) {
+      return composedBuckets(inputs, shape, settings);
+    }
+    const plan = planAttention(shape, settings, currentDevice().limits, door, 'buckets');
+    return runOnWebGPU('LshBuckets', inputs, plan)[0] as Tensor;
   });
 }
 
@@ -75,7 +78,7 @@ function attend(name: string, qk: Tensor, v: Tensor, options: LshAttentionOption
   }
   const inputs = inputsOf(qk, v, options, shape, settings);
   const [out, lse] = onWebGPU()
-    ? runOnWebGPU('LshAttention', inputs, shape, settings)
+    ? runOnWebGPU('LshAttention', inputs, planAttention(shape, settings, currentDevice().limits, door))
     : composedAttention(inputs, shape, settings);
   return {
     out: tf.reshape(out as Tensor, v.shape),

@@ -1,4 +1,4 @@
-import type { KernelName } from '../webgpu/kernels.js';
+import type { Pass } from '../webgpu/kernels.js';
 import type { LshAttentionOptions } from './options.js';
 import type { Settings, Shape } from './settings.js';
 import { Door } from './validate.js';
@@ -16,20 +16,6 @@ export const DEFAULT_LIMITS: Limits = {
   maxBufferSize: 2 ** 28,
   maxComputeWorkgroupsPerDimension: 65535,
 };
-
-/** One dispatch of one kernel. */
-export interface Pass {
-  readonly kernel: KernelName;
-  /** Values of the kernel's `override` constants. */
-  readonly constants: Readonly<Record<string, number>>;
-  /** Values of the `const` sizes that are set in the kernel's text. */
-  readonly sizes: Readonly<Record<string, number>>;
-  /** Values of the fields of `Params`, but for `workgroups`. */
-  readonly params: Readonly<Record<string, number | readonly number[]>>;
-  /** The plan's buffer behind a binding, where it has another name. */
-  readonly aliases: Readonly<Record<string, string>>;
-  readonly workgroups: number;
-}
 
 /** Where a batch's rows lie in a tensor: a part that one binding can hold. */
 export interface Part {
@@ -93,7 +79,7 @@ export function plan(
 ): AttentionPlan {
   const door = new Door('plan');
   const letters = door.letters({ B: 1, H: 1, E: shape.D, ...shape });
-  return planAttention(letters, door.settings(letters, options), limits);
+  return planAttention(letters, door.settings(letters, options), limits, door);
 }
 
 /** {@link plan} of a checked call; or, for `'buckets'`, of the hash alone. */
@@ -101,6 +87,7 @@ export function planAttention(
   shape: Shape,
   settings: Settings,
   limits: Limits,
+  door: Door,
   goal: 'attention' | 'buckets' = 'attention',
 ): AttentionPlan {
   const { B, H, L, D, E } = shape;
@@ -133,7 +120,7 @@ export function planAttention(
     ...(settings.hashed ? { rotations: settings.rotationHeads * D * R * settings.F * WORD } : {}),
     ...(settings.masked ? { mask: B * L * WORD } : {}),
   };
-  const perBatch = rowsPerBatch({ ...inputRow, ...outputRow, ...scratchRow }, whole, rows, limits);
+  const perBatch = rowsPerBatch({ ...inputRow, ...outputRow, ...scratchRow }, whole, rows, limits, door);
 
   const batches: Batch[] = [];
   for (let firstRow = 0; firstRow < rows && L > 0; firstRow += perBatch) {
@@ -275,12 +262,13 @@ function rowsPerBatch(
   whole: Readonly<Record<string, number>>,
   rows: number,
   limits: Limits,
+  door: Door,
 ): number {
   const binding = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
   for (const [name, bytes] of Object.entries(whole)) {
     if (bytes > binding) {
-      throw new Error(
-        `lshAttention: \`${name}\` takes ${bytes} bytes, more than the ${binding} that a binding of this device holds. ${
+      throw door.failure(
+        `\`${name}\` takes ${bytes} bytes, more than the ${binding} that a binding of this device holds. ${
           name === 'rotations'
             ? 'Use factored buckets, such as numBuckets: [64, 128].'
             : 'Use a smaller batch.'
@@ -296,8 +284,8 @@ function rowsPerBatch(
       if (rows === 1 && bytes <= binding) {
         continue;
       }
-      throw new Error(
-        `lshAttention: one head's \`${name}\` takes ${bytes} bytes, more than the ${binding} that a binding of this device holds. Use a shorter length, less depth or fewer rounds.`,
+      throw door.failure(
+        `one head's \`${name}\` takes ${bytes} bytes, more than the ${binding} that a binding of this device holds. Use a shorter length, less depth or fewer rounds.`,
       );
     }
     fit = Math.min(fit, bytes * rows <= binding ? rows : most);

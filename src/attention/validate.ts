@@ -278,7 +278,8 @@ export class Door {
     return new TypeError(`${this.name}: ${message}`);
   }
 
-  private failure(message: string): Error {
+  /** What is wrong with the environment, not with a value. */
+  failure(message: string): Error {
     return new Error(`${this.name}: ${message}`);
   }
 }

@@ -5,7 +5,7 @@ import { gaussianRotations, type RotationShape, rotationKey } from '../hashing/r
 import { BACKEND, BufferScope } from '../webgpu/backend.js';
 import { type Binding, type BoundPass, recordPasses, UNIFORM_SLOT } from '../webgpu/dispatch.js';
 import { kernels } from '../webgpu/kernels.js';
-import { type AttentionPlan, planAttention } from './plan.js';
+import type { AttentionPlan } from './plan.js';
 import type { Inputs, Settings, Shape } from './settings.js';
 
 type OpName = 'LshAttention' | 'LshBuckets';
@@ -24,29 +24,27 @@ const OUTPUTS: Record<OpName, (shape: Shape, settings: Settings) => OutputSpecs>
   }),
 };
 
-/** Runs a tfjs kernel of this package on the current WebGPU backend. */
-export function runOnWebGPU(name: OpName, inputs: Inputs, shape: Shape, settings: Settings): Tensor[] {
+/** Runs a tfjs kernel of this package, by its plan, on the current WebGPU backend. */
+export function runOnWebGPU(name: OpName, inputs: Inputs, plan: AttentionPlan): Tensor[] {
   if (tf.getKernel(name, BACKEND) === undefined) {
     tf.registerKernel({ kernelName: name, backendName: BACKEND, kernelFunc: kernelFunc(name) });
   }
-  const present = Object.entries(inputs).filter(([, tensor]) => tensor !== undefined);
   return tf
     .engine()
     .runKernel(
       name,
-      Object.fromEntries(present) as unknown as NamedTensorMap,
-      { shape, settings } as unknown as NamedAttrMap,
+      inputs as unknown as NamedTensorMap,
+      { plan } as unknown as NamedAttrMap,
     ) as unknown as Tensor[];
 }
 
 function kernelFunc(name: OpName): KernelFunc {
   return ({ inputs, backend, attrs }) => {
-    const { shape, settings } = attrs as unknown as { shape: Shape; settings: Settings };
+    const { plan } = attrs as unknown as { plan: AttentionPlan };
     const scope = new BufferScope(backend as WebGPUBackend);
-    const goal = name === 'LshBuckets' ? 'buckets' : 'attention';
-    const plan = planAttention(shape, settings, scope.device.limits, goal);
     try {
-      return execute(plan, inputs as Record<string, TensorInfo>, OUTPUTS[name](shape, settings), scope);
+      const outputs = OUTPUTS[name](plan.shape, plan.settings);
+      return execute(plan, inputs as Record<string, TensorInfo>, outputs, scope);
     } catch (error) {
       scope.abandon();
       throw error;

@@ -1,5 +1,4 @@
-import type { Pass } from '../attention/plan.js';
-import { type Field, type Kernel, type KernelName, kernels } from './kernels.js';
+import { type Field, type Kernel, type KernelName, kernels, type Pass } from './kernels.js';
 
 /** A buffer, or the part of it that a batch of rows occupies. */
 export interface Binding {

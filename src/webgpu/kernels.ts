@@ -33,7 +33,7 @@ export const kernels = {
     params: [
       ...u32('H', 'L', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
       ...u32('qkStart', 'bucketsStart'),
-      { name: 'halves', type: 'u32', length: 16 },
+      { name: 'halves', type: 'u32', length: 20 },
     ],
     buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
   },
@@ -78,3 +78,17 @@ export const kernels = {
 } satisfies Record<string, Kernel>;
 
 export type KernelName = keyof typeof kernels;
+
+/** One dispatch of one kernel. */
+export interface Pass {
+  readonly kernel: KernelName;
+  /** Values of the kernel's `override` constants. */
+  readonly constants: Readonly<Record<string, number>>;
+  /** Values of the `const` sizes that are set in the kernel's text. */
+  readonly sizes: Readonly<Record<string, number>>;
+  /** Values of the fields of `Params`, but for `workgroups`. */
+  readonly params: Readonly<Record<string, number | readonly number[]>>;
+  /** The plan's buffer behind a binding, where it has another name. */
+  readonly aliases: Readonly<Record<string, string>>;
+  readonly workgroups: number;
+}
