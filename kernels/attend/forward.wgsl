@@ -13,8 +13,6 @@
 // a 32×32 tile of logits, then the same queries with value columns 4x … 4x+3 of every 32.
 // Logits are in units of log2, the scale folded into the query.
 
-override D: u32 = 64u;
-override E: u32 = 64u;
 override CAUSAL: bool = false;
 override WRAP: bool = false;
 override ACROSS_BUCKETS: bool = true;
@@ -22,6 +20,8 @@ override CORRECT: bool = true;
 
 struct Params {
   L: u32,
+  D: u32,
+  E: u32,
   R: u32,
   C: u32,
   P: u32,
@@ -67,11 +67,11 @@ var<workgroup> keyScale: array<f32, TILE>;
 
 fn loadQk(start: u32, d: u32) -> vec4f {
   let at = start + d;
-  if (d + 4u <= D) {
+  if (d + 4u <= params.D) {
     return vec4f(qk[at], qk[at + 1u], qk[at + 2u], qk[at + 3u]);
   }
   var row: vec4f = vec4f();
-  for (var i = 0u; d + i < D; i++) {
+  for (var i = 0u; d + i < params.D; i++) {
     row[i] = qk[at + i];
   }
   return row;
@@ -79,11 +79,11 @@ fn loadQk(start: u32, d: u32) -> vec4f {
 
 fn loadV(start: u32, e: u32) -> vec4f {
   let at = start + e;
-  if (e + 4u <= E) {
+  if (e + 4u <= params.E) {
     return vec4f(v[at], v[at + 1u], v[at + 2u], v[at + 3u]);
   }
   var row: vec4f = vec4f();
-  for (var i = 0u; e + i < E; i++) {
+  for (var i = 0u; e + i < params.E; i++) {
     row[i] = v[at + i];
   }
   return row;
@@ -149,6 +149,8 @@ fn main(
   let x = lane % 8u;
   let y = lane / 8u;
   let L = params.L;
+  let D = params.D;
+  let E = params.E;
   let C = params.C;
   let row = index / params.tiles;
   let firstSlot = index % params.tiles * TILE;

@@ -4,9 +4,8 @@
 //
 // One lane per token, 64 a workgroup: no lane waits for another.
 
-override D: u32 = 64u;
-
 struct Params {
+  D: u32,
   tokens: u32,       // BH·L
   workgroups: u32,
   qkStart: u32,
@@ -26,6 +25,7 @@ fn main(
   if (token >= params.tokens) {
     return;
   }
+  let D = params.D;
   let start = params.qkStart + token * D;
   // Four sums: shorter chains of additions, and rounding errors that do not grow with all of D.
   var sums = vec4f();

@@ -9,12 +9,12 @@
 // One workgroup per (64 tokens, round, b·h), 8×8 lanes. Lane (x, y) accumulates tokens y + 8a and
 // columns 4x … 4x+3 of a 64×32 tile of y; then one lane per token walks the tile's columns.
 
-override D: u32 = 64u;
 override MASKED: bool = false;
 
 struct Params {
   H: u32,
   L: u32,
+  D: u32,
   R: u32,
   F: u32,
   N: u32,
@@ -44,14 +44,14 @@ var<workgroup> directions: array<vec4f, SLICE * COLUMNS / 4u>;
 var<workgroup> rotated: array<f32, TOKENS * Y_PITCH>;
 
 fn query(start: u32, d: u32) -> f32 {
-  if (d >= D) {
+  if (d >= params.D) {
     return 0.0;
   }
   return qk[start + d];
 }
 
 fn direction(start: u32, d: u32, column: u32) -> f32 {
-  if (d >= D || column >= params.F) {
+  if (d >= params.D || column >= params.F) {
     return 0.0;
   }
   return rotations[start + d * params.R * params.F + column];
@@ -84,6 +84,7 @@ fn main(
   let row = params.firstRow + localRow;
   let x = lane % 8u;
   let y = lane / 8u;
+  let D = params.D;
   let rowStart = params.qkStart + localRow * params.L * D;
   let matrixStart = row % params.rotationHeads * D * params.R * params.F + round * params.F;
 

@@ -40,9 +40,9 @@ export function attentionPasses(shape: Shape, settings: Settings, layout: BatchL
     },
     {
       kernel: 'attend/normalise',
-      constants: { D },
+      constants: {},
       sizes: {},
-      params: { tokens: rows * L, qkStart: starts.qk as number },
+      params: { D, tokens: rows * L, qkStart: starts.qk as number },
       aliases: {},
       workgroups: Math.ceil((rows * L) / NORM_TILE),
     },
@@ -51,8 +51,6 @@ export function attentionPasses(shape: Shape, settings: Settings, layout: BatchL
       (_, round): Pass => ({
         kernel: 'attend/forward',
         constants: {
-          D,
-          E,
           CAUSAL: Number(settings.causal),
           WRAP: Number(settings.wrap),
           ACROSS_BUCKETS: Number(settings.acrossBuckets),
@@ -60,7 +58,7 @@ export function attentionPasses(shape: Shape, settings: Settings, layout: BatchL
         },
         sizes: { COLUMN_VECTORS: Math.ceil(E / 32) },
         params: {
-          ...{ L, R, C, P, A, N, round, tiles, bucketsStart },
+          ...{ L, D, E, R, C, P, A, N, round, tiles, bucketsStart },
           qkStart: starts.qk as number,
           vStart: starts.v as number,
           outStart: starts.out as number,
@@ -85,10 +83,10 @@ export function hashPass(
   const halves = settings.factors.map((f) => f / 2);
   return {
     kernel: 'hash/rotate',
-    constants: { D, MASKED: Number(settings.masked) },
+    constants: { MASKED: Number(settings.masked) },
     sizes: {},
     params: {
-      ...{ H, L, R, F, N, tiles, firstRow },
+      ...{ H, L, D, R, F, N, tiles, firstRow },
       rotationHeads: settings.rotationHeads,
       qkStart: starts.qk as number,
       bucketsStart: starts.buckets as number,

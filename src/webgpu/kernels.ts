@@ -31,7 +31,7 @@ export const kernels = {
   'hash/rotate': {
     code: hashRotate,
     params: [
-      ...u32('H', 'L', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
+      ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
       ...u32('qkStart', 'bucketsStart'),
       { name: 'halves', type: 'u32', length: 20 },
     ],
@@ -54,13 +54,13 @@ export const kernels = {
   },
   'attend/normalise': {
     code: attendNormalise,
-    params: u32('tokens', 'workgroups', 'qkStart'),
+    params: u32('D', 'tokens', 'workgroups', 'qkStart'),
     buffers: { qk: 'read', inverseNorms: 'write' },
   },
   'attend/forward': {
     code: attendForward,
     params: [
-      ...u32('L', 'R', 'C', 'P', 'A', 'N', 'round', 'tiles', 'workgroups'),
+      ...u32('L', 'D', 'E', 'R', 'C', 'P', 'A', 'N', 'round', 'tiles', 'workgroups'),
       ...u32('qkStart', 'vStart', 'bucketsStart', 'outStart', 'lseStart'),
       { name: 'scale', type: 'f32' },
     ],

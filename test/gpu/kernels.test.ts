@@ -37,9 +37,9 @@ describe('hash/rotate', () => {
         const tiles = Math.ceil(L / 64);
         const workgroups = tiles * R * B * H;
         const { buckets } = await runKernel('hash/rotate', {
-          constants: { D, MASKED: Number(masked) },
+          constants: { MASKED: Number(masked) },
           params: {
-            ...{ H, L, R, F, N, tiles, rotationHeads, firstRow: 0, qkStart: 0, bucketsStart: 0 },
+            ...{ H, L, D, R, F, N, tiles, rotationHeads, firstRow: 0, qkStart: 0, bucketsStart: 0 },
             halves: factors.map((f) => f / 2),
           },
           workgroups,
@@ -63,9 +63,8 @@ describe('hash/rotate', () => {
     const qk = new Float32Array([2, 2, -2, 1, -3, 3, 0, 3, -4, 0, -4, 4, 0, 0, -0, 0]);
     const rotations = Float32Array.from({ length: 16 }, (_, i) => Number(i % 5 === 0));
     const { buckets } = await runKernel('hash/rotate', {
-      constants: { D: 4 },
       params: {
-        ...{ H: 1, L: 4, R: 1, F: 4, N: 8, tiles: 1, rotationHeads: 1 },
+        ...{ H: 1, L: 4, D: 4, R: 1, F: 4, N: 8, tiles: 1, rotationHeads: 1 },
         ...{ firstRow: 0, qkStart: 0, bucketsStart: 0, halves: [4] },
       },
       workgroups: 1,
@@ -82,9 +81,9 @@ describe('hash/rotate', () => {
     const whole = hash({ qk, rotations, mask }, { B, H, L, D }, R, [8]).buckets;
     const [firstRow, rows, bucketsStart] = [2, 3, 7];
     const { buckets } = await runKernel('hash/rotate', {
-      constants: { D, MASKED: 1 },
+      constants: { MASKED: 1 },
       params: {
-        ...{ H, L, R, F: 4, N: 8, tiles: 1, rotationHeads: H, firstRow, bucketsStart, halves: [4] },
+        ...{ H, L, D, R, F: 4, N: 8, tiles: 1, rotationHeads: H, firstRow, bucketsStart, halves: [4] },
         qkStart: firstRow * L * D,
       },
       workgroups: R * rows,
@@ -249,8 +248,7 @@ describe('attend/normalise', () => {
       qk[start + D] = 1e4;
     }
     const result = await runKernel('attend/normalise', {
-      constants: { D },
-      params: { tokens, qkStart: start },
+      params: { D, tokens, qkStart: start },
       workgroups: Math.ceil(tokens / 64),
       buffers: { qk, inverseNorms: new Float32Array(tokens + 1).fill(7) },
     });
@@ -304,8 +302,6 @@ describe('attend/forward', () => {
     for (let round = 0; round < R; round++) {
       const result = await runKernel('attend/forward', {
         constants: {
-          D: shape.D,
-          E: shape.E,
           CAUSAL: Number(causal),
           WRAP: Number(wrap),
           ACROSS_BUCKETS: Number(acrossBuckets),
@@ -313,7 +309,7 @@ describe('attend/forward', () => {
         },
         sizes: { COLUMN_VECTORS: 2 },
         params: {
-          ...{ L, R, C, P, A, N, round, tiles, scale: scale * Math.LOG2E },
+          ...{ L, D: shape.D, E: shape.E, R, C, P, A, N, round, tiles, scale: scale * Math.LOG2E },
           ...{ qkStart: 0, vStart: 0, bucketsStart: 0, outStart: 0, lseStart: 0 },
         },
         workgroups: rows * tiles,

@@ -154,33 +154,14 @@ describe('every variant compiles', async () => {
     return errors.find((error) => error !== null)?.message;
   }
 
-  const DEPTHS = [1, 3, 64, 80, 256];
-
-  test.each(NAMES.filter((name) => name !== 'attend/forward'))('%s', async (name) => {
-    const overrides = new WgslReflect(kernels[name].code).overrides;
-    const flags = overrides
-      .filter((override) => override.type?.name === 'bool')
-      .map(({ name: flag }) => flag);
-    const depths = overrides.some((override) => override.name === 'D') ? DEPTHS : [undefined];
-    for (const D of depths) {
+  test.each(NAMES)('%s', async (name) => {
+    const flags = new WgslReflect(kernels[name].code).overrides.map(({ name: flag }) => flag);
+    const vectors = kernels[name].code.includes('COLUMN_VECTORS') ? [1, 2, 3, 4, 5, 6, 7, 8] : [undefined];
+    for (const COLUMN_VECTORS of vectors) {
       for (const constants of combinations(flags)) {
-        const all = { ...constants, ...(D !== undefined && { D }) };
-        expect(await errorOf(name, all, {}), JSON.stringify(all)).toBeUndefined();
-      }
-    }
-  });
-
-  test.each([1, 2, 3, 4, 5, 6, 7, 8])('attend/forward with %i vectors of columns', async (COLUMN_VECTORS) => {
-    const flags = ['CAUSAL', 'WRAP', 'ACROSS_BUCKETS', 'CORRECT'];
-    for (const constants of combinations(flags)) {
-      for (const D of [1, 80, 256]) {
-        for (const E of [32 * COLUMN_VECTORS - 29, 32 * COLUMN_VECTORS]) {
-          const all = { ...constants, D, E };
-          expect(
-            await errorOf('attend/forward', all, { COLUMN_VECTORS }),
-            JSON.stringify(all),
-          ).toBeUndefined();
-        }
+        const sizes: Record<string, number> = COLUMN_VECTORS === undefined ? {} : { COLUMN_VECTORS };
+        const variant = JSON.stringify({ ...constants, ...sizes });
+        expect(await errorOf(name, constants, sizes), variant).toBeUndefined();
       }
     }
   });
