@@ -15,7 +15,7 @@ import { QUOTED, QUOTED_ROUNDS } from './result.js';
 import { aligned, atLeast, COLUMNS, cells, count, exactCells, hasDense, seconds } from './text.js';
 
 const HELP = `npm start -- [--seconds N] [--out FILE] [--until YEAR]
-  --seconds N  how long to climb, about; longer reaches longer memories (default 150)
+  --seconds N  how long to climb, about; longer reaches longer memories (default 130)
   --out FILE   where to write the report (default report.html)
   --until YEAR the last speech to read, the one that questions are about (default 1860)
 LSH_ADAPTER=gpu|lavapipe|swiftshader chooses the adapter. Ctrl-C ends after the step at hand, with a report.`;
@@ -25,7 +25,7 @@ const LONG_SECONDS = 10;
 
 const { values: options } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '150' },
+    seconds: { type: 'string', default: '130' },
     out: { type: 'string', default: 'report.html' },
     // Before the Civil War: messages were written then, and repeat themselves more than later, spoken ones.
     until: { type: 'string', default: '1860' },
