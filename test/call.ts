@@ -115,7 +115,7 @@ export function expectOracle(test: Case, { out, lse, buckets }: Results): void {
     const b = Math.floor(i / (H * options.R * L));
     return mask !== undefined && at(mask, b * L + (i % L)) === 0 ? options.N : bucket;
   });
-  const inputs = { qk: test.qk, v: test.v, buckets: used };
+  const inputs = { qk: test.qk, v: test.v, buckets: used, ...(test.buckets && { keys: test.buckets }) };
   const exact = attend(inputs, test.shape, options);
   const naive = attend(inputs, test.shape, options, toFloat32);
   const lonely = Array.from(exact.lse, (_, i) => i).filter((i) => exact.lse[i] === NOTHING_SEEN);

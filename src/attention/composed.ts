@@ -67,14 +67,13 @@ export function composedAttention(inputs: Inputs, shape: Shape, settings: Settin
   const { R, N } = settings;
   const rows = B * H;
   return tf.tidy(() => {
-    const buckets = tf.reshape(
-      inputs.buckets === undefined ? composedBuckets(inputs, shape, settings) : inRange(inputs.buckets, N),
-      [rows, R, L],
-    ) as Tensor3D;
+    const byRound = (x: Tensor) => tf.reshape(inRange(x, N), [rows, R, L]) as Tensor3D;
+    const buckets = byRound(inputs.buckets ?? composedBuckets(inputs, shape, settings));
+    const sortKeys = inputs.keys === undefined ? buckets : byRound(inputs.keys);
     const queries = tf.reshape(inputs.qk, [rows * L, D]) as Tensor2D;
     const keys = keysOf(queries) as Tensor2D;
     const values = tf.reshape(inputs.v as Tensor, [rows * L, E]) as Tensor2D;
-    const sorted = Array.from({ length: R }, (_, r) => sortRound(buckets, r, shape, settings));
+    const sorted = Array.from({ length: R }, (_, r) => sortRound(sortKeys, buckets, r, shape, settings));
     const order = tf.concat(
       sorted.map((round) => round.order),
       1,

@@ -86,7 +86,10 @@ function attend(name: string, qk: Tensor, v: Tensor, options: LshAttentionOption
   };
 }
 
-/** The tensors that either path reads. With explicit buckets, padding is written into them. */
+/**
+ * The tensors that either path reads. Given buckets are sorted by as they are; a mask beside them marks
+ * padding in a copy, by which it is excluded.
+ */
 function inputsOf(
   qk: Tensor,
   v: Tensor | undefined,
@@ -99,7 +102,9 @@ function inputsOf(
     ...(v && { v }),
     ...(buckets === undefined
       ? { ...(mask && { mask }), ...(rotations && { rotations }) }
-      : { buckets: mask ? withPadding(buckets, mask, shape, settings) : buckets }),
+      : mask
+        ? { buckets: withPadding(buckets, mask, shape, settings), keys: buckets }
+        : { buckets }),
   };
   return onWebGPU() ? withFloatBuffers(inputs) : inputs;
 }

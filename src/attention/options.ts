@@ -45,7 +45,10 @@ export interface LshAttentionOptions {
   readonly seed?: number;
   /** `[H or 1, D, R, Σf/2]` float32, in place of a draw from `seed`; f are the factors of `numBuckets`. */
   readonly rotations?: Tensor;
-  /** `[B, H, R, L]` int32 in 0 … N, N (in every round) for padding, in place of the hash; see {@link lshBuckets}. */
+  /**
+   * `[B, H, R, L]` int32 in 0 … N, N (in every round) for padding, in place of the hash; see
+   * {@link lshBuckets}. Tokens are sorted by them as they are: one that `mask` alone pads keeps its place.
+   */
   readonly buckets?: Tensor;
 }
 

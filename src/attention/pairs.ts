@@ -14,11 +14,19 @@ export interface SortedRound {
   readonly bucket: Tensor2D;
 }
 
-export function sortRound(buckets: Tensor3D, r: number, { B, H, L }: Shape, { C }: Settings): SortedRound {
-  const bucket = tf.reshape(tf.slice(buckets, [0, r, 0], [B * H, 1, L]), [B * H, L]) as Tensor2D;
-  const order = argsort(bucket);
+/** Sorts a round by `keys [rows, R, L]`, which are its buckets or stand for them. */
+export function sortRound(
+  keys: Tensor3D,
+  buckets: Tensor3D,
+  r: number,
+  { B, H, L }: Shape,
+  { C }: Settings,
+): SortedRound {
+  const ofRound = (x: Tensor3D) => tf.reshape(tf.slice(x, [0, r, 0], [B * H, 1, L]), [B * H, L]) as Tensor2D;
+  const order = argsort(ofRound(keys));
   const slotOf = argsort(order);
-  return { order, slotOf, chunk: tf.floorDiv(slotOf, tf.scalar(C, 'int32')), bucket };
+  const chunk = tf.floorDiv(slotOf, tf.scalar(C, 'int32')) as Tensor2D;
+  return { order, slotOf, chunk, bucket: ofRound(buckets) };
 }
 
 /** A stable argsort of rows of small integers: tfjs has none, but topk prefers the lower index. */

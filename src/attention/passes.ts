@@ -17,26 +17,32 @@ export interface BatchLayout {
   readonly remembersChunks: boolean;
 }
 
+/** Whether given buckets and a mask are two things: what to sort by, and what to exclude. */
+export function sortsByKeys({ hashed, masked }: Settings): boolean {
+  return masked && !hashed;
+}
+
 /** The pipeline: hash, sort, then one pass of attention a round. */
 export function attentionPasses(shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
   const { L, D, E } = shape;
   const { R, C, P, A, N } = settings;
   const { rows, starts, slices, sliceLength, remembersChunks } = layout;
   const bucketsStart = starts.buckets as number;
-  const row = { L, N, slices, sliceLength, keysStart: bucketsStart };
+  const row = { L, N, slices, sliceLength, keysStart: starts.keys ?? bucketsStart };
+  const keys: Record<string, string> = sortsByKeys(settings) ? {} : { keys: 'buckets' };
   const chunks: Record<string, string> = remembersChunks ? {} : { chunks: 'unused' };
   const sort = { constants: {}, sizes: {}, params: row, workgroups: rows * R * slices };
   const tiles = Math.ceil(L / QUERY_TILE);
   return [
     ...(settings.hashed ? [hashPass(shape, settings, layout)] : []),
-    { ...sort, kernel: 'sort/count', aliases: { keys: 'buckets' } },
+    { ...sort, kernel: 'sort/count', aliases: keys },
     { ...sort, kernel: 'sort/scan', aliases: {}, workgroups: rows * R },
     {
       ...sort,
       kernel: 'sort/place',
       constants: { WRITE_CHUNKS: Number(remembersChunks) },
       params: { ...row, C },
-      aliases: { keys: 'buckets', ...chunks },
+      aliases: { ...keys, ...chunks },
     },
     {
       kernel: 'attend/normalise',

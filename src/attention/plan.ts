@@ -1,6 +1,6 @@
 import type { Pass } from '../webgpu/kernels.js';
 import type { LshAttentionOptions } from './options.js';
-import { attentionPasses, hashPass } from './passes.js';
+import { attentionPasses, hashPass, sortsByKeys } from './passes.js';
 import type { Settings, Shape } from './settings.js';
 import { Door } from './validate.js';
 
@@ -101,6 +101,7 @@ export function planAttention(
     qk: L * D * WORD,
     ...(attends ? { v: L * E * WORD } : {}),
     ...(settings.hashed ? {} : { buckets: indices }),
+    ...(sortsByKeys(settings) ? { keys: indices } : {}),
   };
   const outputRow: Record<string, number> = attends
     ? { out: L * E * WORD, lse: L * WORD }
@@ -116,7 +117,7 @@ export function planAttention(
     : {};
   const whole: Record<string, number> = {
     ...(settings.hashed ? { rotations: settings.rotationHeads * D * R * settings.F * WORD } : {}),
-    ...(settings.masked ? { mask: B * L * WORD } : {}),
+    ...(settings.masked && settings.hashed ? { mask: B * L * WORD } : {}),
   };
   const perBatch = rowsPerBatch({ ...inputRow, ...outputRow, ...scratchRow }, whole, rows, limits, door);
 

@@ -44,7 +44,6 @@ export interface Settings extends BucketPlan {
   readonly seed: number;
   /** Heads of the rotation: H, or 1 when it is shared. */
   readonly rotationHeads: number;
-  /** Whether the hash reads a mask; given buckets hold their padding already. */
   readonly masked: boolean;
   /** Whether the buckets are hashed, not given. */
   readonly hashed: boolean;
@@ -81,5 +80,8 @@ export interface Inputs {
   readonly v?: Tensor;
   readonly mask?: Tensor;
   readonly rotations?: Tensor;
+  /** `[B, H, R, L]`, N for padding. */
   readonly buckets?: Tensor;
+  /** `[B, H, R, L]`: what tokens are sorted by, where padding stands among them. Else the buckets. */
+  readonly keys?: Tensor;
 }

@@ -125,7 +125,7 @@ export class Door {
       scale: this.scale(options.scale, D),
       seed: this.integer('seed', options.seed ?? DEFAULTS.seed, 0, 2 ** 32 - 1),
       rotationHeads: H,
-      masked: options.mask !== undefined && options.buckets === undefined,
+      masked: options.mask !== undefined,
       hashed: options.buckets === undefined,
     };
     this.mask(options.mask, B, L);

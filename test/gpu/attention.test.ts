@@ -226,9 +226,17 @@ describe.each(BACKENDS)('on %s', (backend) => {
         padded[Math.floor(i / (2 * 3 * SHAPE.L)) * SHAPE.L + (i % SHAPE.L)] === 0 ? 6 : bucket,
       );
       const given = await check(backend, { ...of({}, options), buckets: withN });
-      const masked = await check(backend, { ...of({}, options), buckets: bucketOf, mask: padded });
+      const masked = await check(backend, { ...of({}, options), buckets: withN, mask: padded });
       expect(masked.out).toEqual(given.out);
       expect(masked.lse).toEqual(given.lse);
+    });
+
+    test('buckets by which padding stands among the tokens', async () => {
+      const mask = integers(2 * SHAPE.L, 5, 8).map((x) => Number(x > 0));
+      const buckets = integers(2 * 2 * 3 * SHAPE.L, 6, 4);
+      const options = { numHashes: 3, numBuckets: 6, causal: true };
+      await check(backend, { ...of({}, options), buckets, mask });
+      await check(backend, { ...of({}, { ...options, acrossBuckets: false }), buckets, mask });
     });
 
     test('the buckets of an earlier call give that call again', async () => {

@@ -23,6 +23,8 @@ export interface AttendInputs {
   readonly v: Numbers;
   /** `[B, H, R, L]`, N for padding. */
   readonly buckets: Numbers;
+  /** `[B, H, R, L]`: what to sort by, where that is not the buckets. */
+  readonly keys?: Numbers;
 }
 
 /** A key of a window, and whether it is of the query's bucket in the query's round. */
@@ -37,7 +39,7 @@ interface Seen {
  * the naive float32 formula.
  */
 export function attend(
-  { qk, v, buckets }: AttendInputs,
+  { qk, v, buckets, keys = buckets }: AttendInputs,
   { B, H, L, D, E }: Letters,
   options: AttendOptions,
   round: Rounding = exactly,
@@ -47,8 +49,8 @@ export function attend(
   const out = new Float64Array(B * H * L * E);
   const lse = new Float64Array(B * H * L);
   for (let row = 0; row < B * H; row++) {
-    const rowBuckets = Array.from({ length: R * L }, (_, i) => at(buckets, row * R * L + i));
-    const windows = admitted(rowBuckets, L, options);
+    const ofRow = (values: Numbers) => Array.from({ length: R * L }, (_, i) => at(values, row * R * L + i));
+    const windows = admitted(ofRow(buckets), L, options, ofRow(keys));
     for (let i = 0; i < L; i++) {
       const query = row * L + i;
       const ofRounds = windows.map((round) => round[i] as number[]);
@@ -102,9 +104,14 @@ function combine(rounds: readonly { out: number[]; lse: number }[], E: number, r
 }
 
 /** For each round and each query of a row: the keys it sees, as often as it sees them. */
-export function admitted(buckets: readonly number[], L: number, options: AttendOptions): number[][][] {
+export function admitted(
+  buckets: readonly number[],
+  L: number,
+  options: AttendOptions,
+  keys = buckets,
+): number[][][] {
   const { R, N, causal = false, acrossBuckets = true } = options;
-  const windows = seen(buckets, L, options);
+  const windows = seen(buckets, keys, L, options);
   return Array.from({ length: R }, (_, r) =>
     Array.from({ length: L }, (_, i) => {
       const isPadding = at(buckets, r * L + i) === N;
@@ -119,11 +126,12 @@ export function admitted(buckets: readonly number[], L: number, options: AttendO
 /** For each round and each query: the tokens of its window but for padding. */
 function seen(
   buckets: readonly number[],
+  keys: readonly number[],
   L: number,
   { R, N, C, P = 1, A = 0, wrap = false }: AttendOptions,
 ): Seen[][][] {
   const chunksOfRound = Math.ceil(L / C);
-  const orders = Array.from({ length: R }, (_, r) => sortByKey(buckets.slice(r * L, (r + 1) * L), N));
+  const orders = Array.from({ length: R }, (_, r) => sortByKey(keys.slice(r * L, (r + 1) * L), N));
   return Array.from({ length: R }, (_, r) => {
     const order = orders[r] as number[];
     const ofQueries: Seen[][] = Array.from({ length: L }, () => []);
