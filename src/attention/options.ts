@@ -5,7 +5,7 @@ import type { Tensor } from '@tensorflow/tfjs-core';
  * N buckets, C chunk length, P and A chunks before and after.
  */
 export interface LshAttentionOptions {
-  /** R, the number of hash rounds: an integer from 1 up. More rounds come closer to dense attention. @default 4 */
+  /** R, the number of hash rounds: an integer from 1 to 1024. More rounds come closer to dense attention. @default 4 */
   readonly numHashes?: number;
   /**
    * N, the number of buckets of a round: an even integer from 2 up, or a list of them whose product

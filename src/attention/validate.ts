@@ -6,6 +6,10 @@ import { type BucketPlan, bucketPlan, type Settings, type Shape } from './settin
 export const MAX_DEPTH = 256;
 /** Largest length: the range in which float32, the common currency of tfjs, counts exactly. */
 export const MAX_LENGTH = 2 ** 24;
+/** Most elements of a tensor that a call makes: 4 GiB of them. */
+export const MAX_ELEMENTS = 2 ** 30;
+/** Most rounds: more are dense attention the long way, and would occupy a device for minutes. */
+export const MAX_HASHES = 1024;
 /** Most buckets of a round. */
 export const MAX_BUCKETS = 2 ** 20;
 
@@ -80,7 +84,7 @@ export class Door {
   settings(shape: Shape, options: LshAttentionOptions): Settings {
     this.known(options, NAMES);
     const { B, H, L, D } = shape;
-    const R = this.integer('numHashes', options.numHashes ?? DEFAULTS.numHashes, 1);
+    const R = this.integer('numHashes', options.numHashes ?? DEFAULTS.numHashes, 1, MAX_HASHES);
     const given = this.integer('chunkLength', options.chunkLength ?? DEFAULTS.chunkLength, 1);
     const P = this.integer('chunksBefore', options.chunksBefore ?? DEFAULTS.chunksBefore, 0);
     const A = this.integer('chunksAfter', options.chunksAfter ?? DEFAULTS.chunksAfter, 0);
@@ -112,6 +116,10 @@ export class Door {
     const C = Math.min(given, Math.max(1, L)); // one chunk holds all, however much longer it could be
     const chunks = Math.ceil(L / C);
     const buckets = this.buckets(options.numBuckets, L, C);
+    this.affordable('bucket ids', B * H * R * L);
+    if (options.buckets === undefined && options.rotations === undefined) {
+      this.affordable('numbers of rotations', H * D * R * buckets.F);
+    }
     const settings: Settings = {
       ...buckets,
       R,
@@ -189,6 +197,14 @@ export class Door {
       );
     }
     return plan;
+  }
+
+  private affordable(what: string, count: number): void {
+    if (count > MAX_ELEMENTS) {
+      throw this.range(
+        `the call would need ${count} ${what}, more than 2^30. Use fewer rounds, factored buckets such as numBuckets: [64, 128], or a smaller batch.`,
+      );
+    }
   }
 
   private mask(mask: Tensor | undefined, B: number, L: number): void {

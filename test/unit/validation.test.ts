@@ -39,10 +39,11 @@ beforeAll(async () => {
 
 describe('options out of range', () => {
   test.each<[string, unknown, ...(string | RegExp)[]]>([
-    ['numHashes', 0, 'an integer from 1 up', 'got 0'],
-    ['numHashes', 1.5, 'an integer from 1 up', 'got 1.5'],
+    ['numHashes', 0, 'an integer from 1 to 1024', 'got 0'],
+    ['numHashes', 1.5, 'an integer from 1 to 1024', 'got 1.5'],
     ['numHashes', Number.NaN, 'got NaN'],
     ['numHashes', '4', "got '4'"],
+    ['numHashes', 1025, 'an integer from 1 to 1024', 'got 1025'],
     ['numBuckets', 7, 'an even number from 2 up', 'got 7', 'Try 8'],
     ['numBuckets', 0, 'an even number from 2 up', 'got 0', 'Try 2'],
     ['numBuckets', -4, 'got -4', 'Try 2'],
@@ -86,6 +87,27 @@ describe('options out of range', () => {
     expectError(attention({ ...options, chunksBefore: 5 }), RangeError, '`chunksBefore`', 'from 0 to 4');
     expectError(attention({ ...options, chunksAfter: 5 }), RangeError, '`chunksAfter`', 'from 0 to 4');
     expect(attention({ ...options, chunksBefore: 4 })).not.toThrow();
+  });
+});
+
+describe('calls of more than 2^30 elements', () => {
+  test('bucket ids', () => {
+    expectError(
+      () => plan({ L: 2 ** 24, D: 1 }, { numHashes: 100 }),
+      RangeError,
+      'plan: ',
+      '1677721600 bucket ids',
+      'fewer rounds',
+    );
+  });
+  test('rotations', () => {
+    const wide = { numHashes: 64, numBuckets: 2 ** 20 };
+    expectError(
+      () => plan({ L: 64, D: 64 }, wide),
+      RangeError,
+      '2147483648 numbers of rotations',
+      '[64, 128]',
+    );
   });
 });
 
