@@ -127,6 +127,9 @@ export class Ladder {
   }
 
   private affordable(method: Method, length: number): boolean {
+    if (length === SHORTEST) {
+      return true; // something is measured, however slow the compiler
+    }
     const left = this.secondsLeft();
     const needed = this.expected(method, length);
     if (method !== 'dense') {
@@ -168,7 +171,7 @@ export class Ladder {
     }
     const needed = this.expected('exact', length) + this.expected('LSH 1', length);
     const left = this.secondsLeft();
-    return needed > left
+    return length > SHORTEST && needed > left
       ? `${count(length)} words would take ${seconds(needed)} or more, of ${seconds(left)} left.`
       : undefined;
   }

@@ -55,4 +55,4 @@ test('npm start climbs its ladder and writes its report', async () => {
   expect(stdout).toMatch(/1,?024/);
   const report = readFileSync(out, 'utf8');
   expect(report.match(/<svg/g)?.length).toBeGreaterThanOrEqual(2);
-});
+}, 240_000);
