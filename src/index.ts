@@ -11,4 +11,4 @@ export {
   NOTHING_SEEN,
   presets,
 } from './attention/options.js';
-export { type AttentionPlan, type Limits, plan } from './attention/plan.js';
+export { type AttentionPlan, type Limits, type OpPlan, plan } from './attention/plan.js';

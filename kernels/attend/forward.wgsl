@@ -1,7 +1,9 @@
 // One round of LSH attention, merged in place into the rounds before it.
 //
-//   qk [BH, L, D]   inverseNorms [BH, L]   v [BH, L, E]
-//   order, buckets, chunks [BH, R, L]   →   out [BH, L, E]   lse [BH, L]
+//   qk [BH, L, D]   inverseNorms [BH, L]   v [BH, L, E]   buckets [BH, R, L]
+//   index: token at each slot [BH, R, L]; from windowsStart on, chunk of each token [BH, R, L], or
+//   with bucketWindow the first slot of each bucket [BH, R, N+2]
+//   →   out [BH, L, E]   lse [BH, L]
 //
 // A tile is 32 consecutive slots of the sorted row as queries, against the slots of all their
 // windows as keys, 32 at a time. It need not start at a chunk's edge: a pair outside its window is
@@ -9,14 +11,12 @@
 // maximum lse and sum 1, so a round goes on where the last one stopped. A token is a query of
 // exactly one tile in a round: no two workgroups meet, and nothing grows with R.
 //
+// With bucketWindow the tile takes its buckets one by one, keys from the first of the bucket on: what
+// a query adds up, and in which order, then depends on its own bucket alone, to the last bit.
+//
 // One workgroup per (tile, b·h), 8×8 lanes. Lane (x, y) owns queries y + 8a with keys 4x … 4x+3 of
 // a 32×32 tile of logits, then the same queries with value columns 4x … 4x+3 of every 32.
 // Logits are in units of log2, the scale folded into the query.
-
-override CAUSAL: bool = false;
-override WRAP: bool = false;
-override ACROSS_BUCKETS: bool = true;
-override CORRECT: bool = true;
 
 struct Params {
   L: u32,
@@ -33,25 +33,35 @@ struct Params {
   qkStart: u32,            // elements between a binding's start and the first row of this batch
   vStart: u32,
   bucketsStart: u32,
+  windowsStart: u32,       // elements of index before the windows
+  bucketWindow: u32,       // the options, 0 or 1
+  causal: u32,
+  wrap: u32,
+  acrossBuckets: u32,
+  correct: u32,
   outStart: u32,
   lseStart: u32,
   scale: f32,              // of the logits, times log2(e)
+  firstRow: u32,           // first b·h of this batch of rows
+  H: u32,
+  seed: u32,
+  dropBelow: u32,          // a pair whose random word is below this is dropped
+  keep: f32,               // 1 / (1 − dropout)
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> qk: array<f32>;
 @group(0) @binding(2) var<storage, read> inverseNorms: array<f32>;
 @group(0) @binding(3) var<storage, read> v: array<f32>;
-@group(0) @binding(4) var<storage, read> order: array<u32>;
-@group(0) @binding(5) var<storage, read> buckets: array<i32>;
-@group(0) @binding(6) var<storage, read> chunks: array<u32>;
-@group(0) @binding(7) var<storage, read_write> out: array<f32>;
-@group(0) @binding(8) var<storage, read_write> lse: array<f32>;
+@group(0) @binding(4) var<storage, read> buckets: array<i32>;
+@group(0) @binding(5) var<storage, read> index: array<u32>;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+@group(0) @binding(7) var<storage, read_write> lse: array<f32>;
 
 const TILE: u32 = 32u;         // queries, and keys, of a tile
 const PITCH: u32 = 9u;         // vec4 a staged row of 32 floats, plus one against bank conflicts
 const VALUE_PITCH: u32 = 17u;  // likewise for 64 floats
-const COLUMN_VECTORS: u32 = 2u; // set to ceil(E / 32): vec4 of output a lane holds for each query
+const COLUMN_VECTORS: u32 = 2u; // set to ceil(E / 32), or more: vec4 of output a lane holds for each query
 
 const NONE: u32 = 0xffffffffu; // no token: beyond the row, or padding
 const NOTHING: f32 = -1e38;    // log-sum-exp of a query that has seen no key
@@ -64,6 +74,7 @@ var<workgroup> keyToken: array<u32, TILE>;
 var<workgroup> keyChunk: array<u32, TILE>;
 var<workgroup> keyBucket: array<u32, TILE>;
 var<workgroup> keyScale: array<f32, TILE>;
+var<workgroup> keyWord: array<u32, TILE>;
 
 fn loadQk(start: u32, d: u32) -> vec4f {
   let at = start + d;
@@ -90,8 +101,8 @@ fn loadV(start: u32, e: u32) -> vec4f {
 }
 
 fn chunksOf(round: u32, tokens: vec4u) -> vec4u {
-  let at = round + tokens;
-  return vec4u(chunks[at.x], chunks[at.y], chunks[at.z], chunks[at.w]);
+  let at = params.windowsStart + round + tokens;
+  return vec4u(index[at.x], index[at.y], index[at.z], index[at.w]);
 }
 
 fn bucketsOf(round: u32, tokens: vec4u) -> vec4u {
@@ -101,8 +112,11 @@ fn bucketsOf(round: u32, tokens: vec4u) -> vec4u {
 
 /// Of four keys, those in the window of a query in chunk `own`, by this round or an earlier one.
 fn inWindow(own: u32, ownBucket: u32, keyChunks: vec4u, keyBuckets: vec4u) -> vec4<bool> {
+  if (params.bucketWindow != 0u) {
+    return keyBuckets == vec4u(ownBucket);
+  }
   let near = keyChunks + params.P - own <= vec4u(params.P + params.A); // 0 … P + A; below zero wraps
-  if (ACROSS_BUCKETS) {
+  if (params.acrossBuckets != 0u) {
     return near;
   }
   return near & (keyBuckets == vec4u(ownBucket));
@@ -111,7 +125,7 @@ fn inWindow(own: u32, ownBucket: u32, keyChunks: vec4u, keyBuckets: vec4u) -> ve
 /// Of four keys, those that a query may see at all. Self never: it is a last resort, decided at the end.
 fn visible(token: u32, ownBucket: u32, keys: vec4u) -> vec4<bool> {
   let real = (keys != vec4u(NONE)) & vec4<bool>(ownBucket < params.N);
-  if (CAUSAL) {
+  if (params.causal != 0u) {
     return real & (keys < vec4u(token));
   }
   return real & (keys != vec4u(token));
@@ -136,14 +150,38 @@ fn weightsOf(logits: vec4f, most: f32, counts: vec4<bool>) -> vec4f {
   return select(vec4f(), exp2(min(logits - most, vec4f())), counts);
 }
 
+/// A random word of a counter (O'Neill's PCG as a hash; Jarzynski and Olano 2020).
+fn pcg(counter: u32) -> u32 {
+  let state = counter * 747796405u + 2891336453u;
+  let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
+  return (word >> 22u) ^ word;
+}
+
+/// The random words of four queries. The seed's stream is named "drop".
+fn queryWords(seedRow: u32, round: u32, tokens: vec4u) -> vec4u {
+  let ofRow = pcg(pcg(pcg(params.seed ^ 0x64726f70u) + seedRow / params.H) + seedRow % params.H);
+  let counters = pcg(ofRow + round) + tokens;
+  return vec4u(pcg(counters.x), pcg(counters.y), pcg(counters.z), pcg(counters.w));
+}
+
+/// The weights of a query's four keys after dropout, from the random words of both.
+fn dropped(weights: vec4f, queryWord: u32, keyWords: vec4u) -> vec4f {
+  if (params.dropBelow == 0u) {
+    return weights;
+  }
+  let counters = queryWord + keyWords;
+  let words = vec4u(pcg(counters.x), pcg(counters.y), pcg(counters.z), pcg(counters.w));
+  return select(weights * params.keep, vec4f(), words < vec4u(params.dropBelow));
+}
+
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let index = group.x + group.y * groups.x;
-  if (index >= params.workgroups) {
+  let ordinal = group.x + group.y * groups.x;
+  if (ordinal >= params.workgroups) {
     return;
   }
   let x = lane % 8u;
@@ -152,8 +190,8 @@ fn main(
   let D = params.D;
   let E = params.E;
   let C = params.C;
-  let row = index / params.tiles;
-  let firstSlot = index % params.tiles * TILE;
+  let row = ordinal / params.tiles;
+  let firstSlot = ordinal % params.tiles * TILE;
   let endSlot = min(firstSlot + TILE, L);
   let qkRow = params.qkStart + row * L * D;
   let vRow = params.vStart + row * L * E;
@@ -161,32 +199,13 @@ fn main(
   let bucketRow = params.bucketsStart + indexRow;
   let roundStart = params.round * L;
 
-  // The slots that the tile's windows cover. With WRAP they run on through the rounds, and back
-  // from the last to the first; chunks are counted from the first one covered.
-  let chunkFirst = firstSlot / C;
-  let chunkLast = (endSlot - 1u) / C;
-  var keysFirst = 0u;
-  var keys = 0u;
-  var chunkBase = 0u; // added to a query's chunk in its row; may be below zero, where unsigned sums wrap
-  if (WRAP) {
-    let all = params.R * (L / C);
-    keysFirst = (params.round * (L / C) + chunkFirst + all - params.P % all) % all * C;
-    keys = (chunkLast - chunkFirst + 1u + params.P + params.A) * C;
-    chunkBase = params.P - chunkFirst;
-  } else {
-    let chunkStart = chunkFirst - min(params.P, chunkFirst);
-    keysFirst = roundStart + chunkStart * C;
-    keys = min((chunkLast + params.A + 1u) * C, L) - chunkStart * C;
-    chunkBase = 0u - chunkStart;
-  }
-
   // This lane's queries, and the state that earlier rounds left for them. Of the eight lanes that
   // share a query, the first carries the sum.
   let slots = min(firstSlot + vec4u(y, y + 8u, y + 16u, y + 24u), vec4u(endSlot - 1u));
   let slotsAt = indexRow + roundStart + slots;
-  let token = vec4u(order[slotsAt.x], order[slotsAt.y], order[slotsAt.z], order[slotsAt.w]);
+  let token = vec4u(index[slotsAt.x], index[slotsAt.y], index[slotsAt.z], index[slotsAt.w]);
   let bucket = bucketsOf(bucketRow + roundStart, token);
-  let chunk = slots / C + chunkBase;
+  let word = queryWords(params.firstRow + row, params.round, token);
   var largest = vec4f(NOTHING);
   var sum = vec4f();
   var sums: array<vec4f, 4u * COLUMN_VECTORS> = array<vec4f, 4u * COLUMN_VECTORS>();
@@ -204,158 +223,201 @@ fn main(
     }
   }
 
-  for (var firstKey = 0u; firstKey < keys; firstKey += TILE) {
-    workgroupBarrier();
-    if (lane < TILE) {
-      var j = NONE;
-      var ofBucket = 0u;
-      var scale = 0.0;
-      if (firstKey + lane < keys) {
-        var slot = keysFirst + firstKey + lane;
-        if (WRAP) {
-          slot %= params.R * L;
-        }
-        j = order[indexRow + slot];
-        ofBucket = u32(buckets[bucketRow + slot / L * L + j]);
-        scale = inverseNorms[row * L + j];
-        if (ofBucket >= params.N) {
-          j = NONE;
-        }
-        if (WRAP) {
-          // Another round's buckets are others: none is equal to one of this round.
-          ofBucket += (slot / L + params.R - params.round) % params.R * (params.N + 1u);
-        }
+  // A segment of the tile: with bucketWindow the queries of one bucket, else all of them.
+  for (var segment = firstSlot; segment < endSlot;) {
+    // The slots that the segment's windows cover. With wrap they run on through the rounds, and back
+    // from the last to the first; chunks are counted from the first one covered.
+    var keysFirst = 0u;
+    var keys = 0u;
+    var chunkBase = 0u; // added to a query's chunk in its row; may be below zero, where unsigned sums wrap
+    if (params.bucketWindow != 0u) {
+      let own = u32(buckets[bucketRow + roundStart + index[indexRow + roundStart + segment]]);
+      if (own >= params.N) {
+        break; // padding, which sees nothing, is all that follows
       }
-      keyToken[lane] = j;
-      keyBucket[lane] = ofBucket;
-      keyChunk[lane] = (firstKey + lane) / C;
-      keyScale[lane] = scale;
+      let edge = params.windowsStart + (row * params.R + params.round) * (params.N + 2u) + own;
+      let first = index[edge];
+      segment = index[edge + 1u];
+      keysFirst = roundStart + first;
+      // A bucket is in order of position: with causal no query of the tile sees beyond the tile.
+      keys = select(segment, min(segment, endSlot), params.causal != 0u) - first;
+    } else {
+      let chunkFirst = firstSlot / C;
+      let chunkLast = (endSlot - 1u) / C;
+      if (params.wrap != 0u) {
+        let all = params.R * (L / C);
+        keysFirst = (params.round * (L / C) + chunkFirst + all - params.P % all) % all * C;
+        keys = (chunkLast - chunkFirst + 1u + params.P + params.A) * C;
+        chunkBase = params.P - chunkFirst;
+      } else {
+        let chunkStart = chunkFirst - min(params.P, chunkFirst);
+        keysFirst = roundStart + chunkStart * C;
+        keys = min((chunkLast + params.A + 1u) * C, L) - chunkStart * C;
+        chunkBase = 0u - chunkStart;
+      }
+      segment = endSlot;
     }
-    workgroupBarrier();
+    let chunk = slots / C + chunkBase;
 
-    // Logits: depth in slices of 32, keys scaled to unit length as they are staged. A key's row
-    // stands where the lane that reads it meets no bank conflict: key 4x + b at b·8 + x.
-    var logits0 = vec4f();
-    var logits1 = vec4f();
-    var logits2 = vec4f();
-    var logits3 = vec4f();
-    for (var d = 0u; d < D; d += 32u) {
-      if (d > 0u) {
+    for (var firstKey = 0u; firstKey < keys; firstKey += TILE) {
+      workgroupBarrier();
+      if (lane < TILE) {
+        var j = NONE;
+        var ofBucket = 0u;
+        var scale = 0.0;
+        if (firstKey + lane < keys) {
+          var slot = keysFirst + firstKey + lane;
+          if (params.wrap != 0u) {
+            slot %= params.R * L;
+          }
+          j = index[indexRow + slot];
+          ofBucket = u32(buckets[bucketRow + slot / L * L + j]);
+          scale = inverseNorms[row * L + j];
+          if (ofBucket >= params.N) {
+            j = NONE;
+          }
+          if (params.wrap != 0u) {
+            // Another round's buckets are others: none is equal to one of this round.
+            ofBucket += (slot / L + params.R - params.round) % params.R * (params.N + 1u);
+          }
+        }
+        keyToken[lane] = j;
+        keyBucket[lane] = ofBucket;
+        keyChunk[lane] = (firstKey + lane) / C;
+        keyScale[lane] = scale;
+        keyWord[lane] = pcg(j); // of dropout
+      }
+      workgroupBarrier();
+
+      // Logits: depth in slices of 32, keys scaled to unit length as they are staged. A key's row
+      // stands where the lane that reads it meets no bank conflict: key 4x + b at b·8 + x.
+      var logits0 = vec4f();
+      var logits1 = vec4f();
+      var logits2 = vec4f();
+      var logits3 = vec4f();
+      for (var d = 0u; d < D; d += 32u) {
+        if (d > 0u) {
+          workgroupBarrier();
+        }
+        for (var i = lane; i < TILE * 8u; i += 64u) {
+          let r = i / 8u;
+          let depth = d + i % 8u * 4u;
+          let q = index[indexRow + roundStart + min(firstSlot + r, endSlot - 1u)];
+          staged[r * PITCH + i % 8u] = loadQk(qkRow + q * D, depth) * params.scale;
+          var k = vec4f();
+          if (keyToken[r] != NONE) {
+            k = loadQk(qkRow + keyToken[r] * D, depth) * keyScale[r];
+          }
+          staged[(TILE + r % 4u * 8u + r / 4u) * PITCH + i % 8u] = k;
+        }
         workgroupBarrier();
-      }
-      for (var i = lane; i < TILE * 8u; i += 64u) {
-        let r = i / 8u;
-        let depth = d + i % 8u * 4u;
-        let q = order[indexRow + roundStart + min(firstSlot + r, endSlot - 1u)];
-        staged[r * PITCH + i % 8u] = loadQk(qkRow + q * D, depth) * params.scale;
-        var k = vec4f();
-        if (keyToken[r] != NONE) {
-          k = loadQk(qkRow + keyToken[r] * D, depth) * keyScale[r];
+        for (var c = 0u; c < 8u; c++) {
+          let k0 = staged[(TILE + x) * PITCH + c];
+          let k1 = staged[(TILE + 8u + x) * PITCH + c];
+          let k2 = staged[(TILE + 16u + x) * PITCH + c];
+          let k3 = staged[(TILE + 24u + x) * PITCH + c];
+          let q0 = staged[y * PITCH + c];
+          let q1 = staged[(y + 8u) * PITCH + c];
+          let q2 = staged[(y + 16u) * PITCH + c];
+          let q3 = staged[(y + 24u) * PITCH + c];
+          logits0 += vec4f(dot(q0, k0), dot(q0, k1), dot(q0, k2), dot(q0, k3));
+          logits1 += vec4f(dot(q1, k0), dot(q1, k1), dot(q1, k2), dot(q1, k3));
+          logits2 += vec4f(dot(q2, k0), dot(q2, k1), dot(q2, k2), dot(q2, k3));
+          logits3 += vec4f(dot(q3, k0), dot(q3, k1), dot(q3, k2), dot(q3, k3));
         }
-        staged[(TILE + r % 4u * 8u + r / 4u) * PITCH + i % 8u] = k;
       }
-      workgroupBarrier();
-      for (var c = 0u; c < 8u; c++) {
-        let k0 = staged[(TILE + x) * PITCH + c];
-        let k1 = staged[(TILE + 8u + x) * PITCH + c];
-        let k2 = staged[(TILE + 16u + x) * PITCH + c];
-        let k3 = staged[(TILE + 24u + x) * PITCH + c];
-        let q0 = staged[y * PITCH + c];
-        let q1 = staged[(y + 8u) * PITCH + c];
-        let q2 = staged[(y + 16u) * PITCH + c];
-        let q3 = staged[(y + 24u) * PITCH + c];
-        logits0 += vec4f(dot(q0, k0), dot(q0, k1), dot(q0, k2), dot(q0, k3));
-        logits1 += vec4f(dot(q1, k0), dot(q1, k1), dot(q1, k2), dot(q1, k3));
-        logits2 += vec4f(dot(q2, k0), dot(q2, k1), dot(q2, k2), dot(q2, k3));
-        logits3 += vec4f(dot(q3, k0), dot(q3, k1), dot(q3, k2), dot(q3, k3));
-      }
-    }
 
-    // Which of the lane's pairs count.
-    let first = 4u * x;
-    let j4 = vec4u(keyToken[first], keyToken[first + 1u], keyToken[first + 2u], keyToken[first + 3u]);
-    let chunk4 = vec4u(keyChunk[first], keyChunk[first + 1u], keyChunk[first + 2u], keyChunk[first + 3u]);
-    let bucket4 = vec4u(keyBucket[first], keyBucket[first + 1u], keyBucket[first + 2u], keyBucket[first + 3u]);
-    var counts0 = visible(token.x, bucket.x, j4) & inWindow(chunk.x, bucket.x, chunk4, bucket4);
-    var counts1 = visible(token.y, bucket.y, j4) & inWindow(chunk.y, bucket.y, chunk4, bucket4);
-    var counts2 = visible(token.z, bucket.z, j4) & inWindow(chunk.z, bucket.z, chunk4, bucket4);
-    var counts3 = visible(token.w, bucket.w, j4) & inWindow(chunk.w, bucket.w, chunk4, bucket4);
-    if (CORRECT) {
-      // Each key once: a pair that an earlier round has seen is not seen again.
-      let j = min(j4, vec4u(L - 1u));
-      for (var r = 0u; r < params.round; r++) {
-        let theirs = chunksOf(indexRow + r * L, j);
-        let ours = chunksOf(indexRow + r * L, token);
-        var theirBuckets = vec4u();
-        var ourBuckets = vec4u();
-        if (!ACROSS_BUCKETS) {
-          theirBuckets = bucketsOf(bucketRow + r * L, j);
-          ourBuckets = bucketsOf(bucketRow + r * L, token);
+      // Which of the lane's pairs count.
+      let first = 4u * x;
+      let j4 = vec4u(keyToken[first], keyToken[first + 1u], keyToken[first + 2u], keyToken[first + 3u]);
+      let chunk4 = vec4u(keyChunk[first], keyChunk[first + 1u], keyChunk[first + 2u], keyChunk[first + 3u]);
+      let bucket4 = vec4u(keyBucket[first], keyBucket[first + 1u], keyBucket[first + 2u], keyBucket[first + 3u]);
+      let word4 = vec4u(keyWord[first], keyWord[first + 1u], keyWord[first + 2u], keyWord[first + 3u]);
+      var counts0 = visible(token.x, bucket.x, j4) & inWindow(chunk.x, bucket.x, chunk4, bucket4);
+      var counts1 = visible(token.y, bucket.y, j4) & inWindow(chunk.y, bucket.y, chunk4, bucket4);
+      var counts2 = visible(token.z, bucket.z, j4) & inWindow(chunk.z, bucket.z, chunk4, bucket4);
+      var counts3 = visible(token.w, bucket.w, j4) & inWindow(chunk.w, bucket.w, chunk4, bucket4);
+      if (params.correct != 0u) {
+        // Each key once: a pair that an earlier round has seen is not seen again.
+        let j = min(j4, vec4u(L - 1u));
+        for (var r = 0u; r < params.round; r++) {
+          var theirs = vec4u();
+          var ours = vec4u();
+          var theirBuckets = vec4u();
+          var ourBuckets = vec4u();
+          if (params.bucketWindow == 0u) {
+            theirs = chunksOf(indexRow + r * L, j);
+            ours = chunksOf(indexRow + r * L, token);
+          }
+          if (params.bucketWindow != 0u || params.acrossBuckets == 0u) {
+            theirBuckets = bucketsOf(bucketRow + r * L, j);
+            ourBuckets = bucketsOf(bucketRow + r * L, token);
+          }
+          counts0 &= !inWindow(ours.x, ourBuckets.x, theirs, theirBuckets);
+          counts1 &= !inWindow(ours.y, ourBuckets.y, theirs, theirBuckets);
+          counts2 &= !inWindow(ours.z, ourBuckets.z, theirs, theirBuckets);
+          counts3 &= !inWindow(ours.w, ourBuckets.w, theirs, theirBuckets);
         }
-        counts0 &= !inWindow(ours.x, ourBuckets.x, theirs, theirBuckets);
-        counts1 &= !inWindow(ours.y, ourBuckets.y, theirs, theirBuckets);
-        counts2 &= !inWindow(ours.z, ourBuckets.z, theirs, theirBuckets);
-        counts3 &= !inWindow(ours.w, ourBuckets.w, theirs, theirBuckets);
       }
-    }
-    partial[8u * y + x] = largestOf(logits0, counts0);
-    partial[8u * (y + 8u) + x] = largestOf(logits1, counts1);
-    partial[8u * (y + 16u) + x] = largestOf(logits2, counts2);
-    partial[8u * (y + 24u) + x] = largestOf(logits3, counts3);
-    workgroupBarrier();
-
-    let most = max(largest, vec4f(
-      largestOfRow(y), largestOfRow(y + 8u), largestOfRow(y + 16u), largestOfRow(y + 24u)));
-    let fade = exp2(largest - most);
-    largest = most;
-    let weights0 = weightsOf(logits0, most.x, counts0);
-    let weights1 = weightsOf(logits1, most.y, counts1);
-    let weights2 = weightsOf(logits2, most.z, counts2);
-    let weights3 = weightsOf(logits3, most.w, counts3);
-    weights[y * PITCH + x] = weights0;
-    weights[(y + 8u) * PITCH + x] = weights1;
-    weights[(y + 16u) * PITCH + x] = weights2;
-    weights[(y + 24u) * PITCH + x] = weights3;
-    let ones = vec4f(1.0);
-    sum = sum * fade + vec4f(dot(weights0, ones), dot(weights1, ones), dot(weights2, ones), dot(weights3, ones));
-
-    // Weighted values, 64 columns at a time, in the memory that held queries and keys.
-    for (var c = 0u; c < COLUMN_VECTORS; c += 2u) {
+      partial[8u * y + x] = largestOf(logits0, counts0);
+      partial[8u * (y + 8u) + x] = largestOf(logits1, counts1);
+      partial[8u * (y + 16u) + x] = largestOf(logits2, counts2);
+      partial[8u * (y + 24u) + x] = largestOf(logits3, counts3);
       workgroupBarrier();
-      for (var i = lane; i < TILE * 16u; i += 64u) {
-        let r = i / 16u;
-        var value = vec4f();
-        if (keyToken[r] != NONE) {
-          value = loadV(vRow + keyToken[r] * E, 32u * c + i % 16u * 4u);
+
+      let most = max(largest, vec4f(
+        largestOfRow(y), largestOfRow(y + 8u), largestOfRow(y + 16u), largestOfRow(y + 24u)));
+      let fade = exp2(largest - most);
+      largest = most;
+      let weights0 = weightsOf(logits0, most.x, counts0);
+      let weights1 = weightsOf(logits1, most.y, counts1);
+      let weights2 = weightsOf(logits2, most.z, counts2);
+      let weights3 = weightsOf(logits3, most.w, counts3);
+      weights[y * PITCH + x] = dropped(weights0, word.x, word4);
+      weights[(y + 8u) * PITCH + x] = dropped(weights1, word.y, word4);
+      weights[(y + 16u) * PITCH + x] = dropped(weights2, word.z, word4);
+      weights[(y + 24u) * PITCH + x] = dropped(weights3, word.w, word4);
+      let ones = vec4f(1.0);
+      sum = sum * fade + vec4f(dot(weights0, ones), dot(weights1, ones), dot(weights2, ones), dot(weights3, ones));
+
+      // Weighted values, 64 columns at a time, in the memory that held queries and keys.
+      for (var c = 0u; c < COLUMN_VECTORS; c += 2u) {
+        workgroupBarrier();
+        for (var i = lane; i < TILE * 16u; i += 64u) {
+          let r = i / 16u;
+          var value = vec4f();
+          if (keyToken[r] != NONE) {
+            value = loadV(vRow + keyToken[r] * E, 32u * c + i % 16u * 4u);
+          }
+          staged[r * VALUE_PITCH + i % 16u] = value;
         }
-        staged[r * VALUE_PITCH + i % 16u] = value;
-      }
-      workgroupBarrier();
-      for (var half = 0u; half < min(2u, COLUMN_VECTORS - c); half++) {
-        let at = 4u * (c + half);
-        var sum0 = sums[at] * fade.x;
-        var sum1 = sums[at + 1u] * fade.y;
-        var sum2 = sums[at + 2u] * fade.z;
-        var sum3 = sums[at + 3u] * fade.w;
-        for (var k = 0u; k < TILE / 4u; k++) {
-          let start = 4u * k * VALUE_PITCH + 8u * half + x;
-          let v0 = staged[start];
-          let v1 = staged[start + VALUE_PITCH];
-          let v2 = staged[start + 2u * VALUE_PITCH];
-          let v3 = staged[start + 3u * VALUE_PITCH];
-          let w0 = weights[y * PITCH + k];
-          let w1 = weights[(y + 8u) * PITCH + k];
-          let w2 = weights[(y + 16u) * PITCH + k];
-          let w3 = weights[(y + 24u) * PITCH + k];
-          sum0 += w0.x * v0 + w0.y * v1 + w0.z * v2 + w0.w * v3;
-          sum1 += w1.x * v0 + w1.y * v1 + w1.z * v2 + w1.w * v3;
-          sum2 += w2.x * v0 + w2.y * v1 + w2.z * v2 + w2.w * v3;
-          sum3 += w3.x * v0 + w3.y * v1 + w3.z * v2 + w3.w * v3;
+        workgroupBarrier();
+        for (var half = 0u; half < min(2u, COLUMN_VECTORS - c); half++) {
+          let at = 4u * (c + half);
+          var sum0 = sums[at] * fade.x;
+          var sum1 = sums[at + 1u] * fade.y;
+          var sum2 = sums[at + 2u] * fade.z;
+          var sum3 = sums[at + 3u] * fade.w;
+          for (var k = 0u; k < TILE / 4u; k++) {
+            let start = 4u * k * VALUE_PITCH + 8u * half + x;
+            let v0 = staged[start];
+            let v1 = staged[start + VALUE_PITCH];
+            let v2 = staged[start + 2u * VALUE_PITCH];
+            let v3 = staged[start + 3u * VALUE_PITCH];
+            let w0 = weights[y * PITCH + k];
+            let w1 = weights[(y + 8u) * PITCH + k];
+            let w2 = weights[(y + 16u) * PITCH + k];
+            let w3 = weights[(y + 24u) * PITCH + k];
+            sum0 += w0.x * v0 + w0.y * v1 + w0.z * v2 + w0.w * v3;
+            sum1 += w1.x * v0 + w1.y * v1 + w1.z * v2 + w1.w * v3;
+            sum2 += w2.x * v0 + w2.y * v1 + w2.z * v2 + w2.w * v3;
+            sum3 += w3.x * v0 + w3.y * v1 + w3.z * v2 + w3.w * v3;
+          }
+          sums[at] = sum0;
+          sums[at + 1u] = sum1;
+          sums[at + 2u] = sum2;
+          sums[at + 3u] = sum3;
         }
-        sums[at] = sum0;
-        sums[at + 1u] = sum1;
-        sums[at + 2u] = sum2;
-        sums[at + 3u] = sum3;
       }
     }
   }

@@ -1,6 +1,7 @@
 // First of three passes of a stable counting sort: how often each key stands in each slice of a row.
 //
-//   keys [rows, L] in 0 … N   →   counts [rows, slices, N+1]
+//   keys [rows, L]: 0 … N, or −1−b where padding stands among the keys b
+//   →   counts [rows, slices, N+1]
 //
 // One workgroup per (row, slice). Counters live in workgroup memory, 2048 keys at a time: with more
 // keys than that the slice is read once for every 2048.
@@ -23,6 +24,11 @@ const COUNTERS: u32 = 2048u;
 
 var<workgroup> counters: array<atomic<u32>, COUNTERS>;
 
+/// A key out of range counts as padding, as in place.wgsl: nothing is written out of bounds.
+fn sortKey(key: i32) -> u32 {
+  return min(u32(select(key, -1 - key, key < 0)), params.N);
+}
+
 @compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -44,8 +50,7 @@ fn main(
     }
     workgroupBarrier();
     for (var token = first + lane; token < end; token += LANES) {
-      // A key out of range counts as padding, as in place.wgsl: nothing is written out of bounds.
-      let key = min(u32(keys[rowStart + token]), params.N);
+      let key = sortKey(keys[rowStart + token]);
       if (key >= base && key < base + COUNTERS) {
         atomicAdd(&counters[key - base], 1u);
       }

@@ -1,7 +1,7 @@
 // Third pass of the counting sort: every token goes to its slot, equal keys in order of position.
 //
-//   keys [rows, L]   slots [rows, slices, N+1]   →   order [rows, L]    token at each slot
-//                                                    chunks [rows, L]   chunk (slot / C) of each token
+//   keys [rows, L], as in count.wgsl   slots [rows, slices, N+1]
+//   →   index: token at each slot [rows, L]; from windowsStart on, chunk (slot / C) of each token [rows, L]
 //
 // One workgroup per (row, slice) walks its slice 256 tokens at a time. A token's slot is its key's
 // next free slot plus the number of equal keys before it among the 256, so the sort is stable and
@@ -17,18 +17,22 @@ struct Params {
   sliceLength: u32,
   workgroups: u32,
   keysStart: u32,
+  windowsStart: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> keys: array<i32>;
 @group(0) @binding(2) var<storage, read_write> counts: array<atomic<u32>>;
-@group(0) @binding(3) var<storage, read_write> order: array<u32>;
-@group(0) @binding(4) var<storage, read_write> chunks: array<u32>;
+@group(0) @binding(3) var<storage, read_write> index: array<u32>;
 
 const LANES: u32 = 256u;
 const NONE: u32 = 0xffffffffu;
 
 var<workgroup> tile: array<u32, LANES>;
+
+fn sortKey(key: i32) -> u32 {
+  return min(u32(select(key, -1 - key, key < 0)), params.N);
+}
 
 @compute @workgroup_size(256)
 fn main(
@@ -36,21 +40,21 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let index = group.x + group.y * groups.x;
-  if (index >= params.workgroups) {
+  let ordinal = group.x + group.y * groups.x;
+  if (ordinal >= params.workgroups) {
     return;
   }
-  let first = index % params.slices * params.sliceLength;
+  let first = ordinal % params.slices * params.sliceLength;
   let end = min(first + params.sliceLength, params.L);
-  let rowStart = index / params.slices * params.L;
-  let slotsStart = index * (params.N + 1u);
+  let rowStart = ordinal / params.slices * params.L;
+  let slotsStart = ordinal * (params.N + 1u);
 
   for (var base = first; base < end; base += LANES) {
     let token = base + lane;
     var key = NONE;
     var slot = 0u;
     if (token < end) {
-      key = min(u32(keys[params.keysStart + rowStart + token]), params.N);
+      key = sortKey(keys[params.keysStart + rowStart + token]);
       slot = atomicLoad(&counts[slotsStart + key]);
     }
     tile[lane] = key;
@@ -60,9 +64,9 @@ fn main(
       for (var i = 0u; i < lane; i++) {
         slot += u32(tile[i] == key);
       }
-      order[rowStart + slot] = token;
+      index[rowStart + slot] = token;
       if (WRITE_CHUNKS) {
-        chunks[rowStart + token] = slot / params.C;
+        index[params.windowsStart + rowStart + token] = slot / params.C;
       }
       atomicAdd(&counts[slotsStart + key], 1u);
     }

@@ -1,18 +1,23 @@
 // Second pass of the counting sort: from how often each key occurs to where its first token goes.
 //
 //   counts [rows, slices, N+1]   →   the same buffer: slot of the first token of (key, slice) in its row
+//   with WRITE_EDGES the first slot of each key, and of none: index [rows, N+2], from windowsStart on
 //
 // An exclusive prefix sum in the order key, then slice. One workgroup per row, one lane per key, 256
 // keys at a time; no workgroup waits for another.
+
+override WRITE_EDGES: bool = false;
 
 struct Params {
   N: u32,
   slices: u32,
   workgroups: u32,
+  windowsStart: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> counts: array<u32>;
+@group(0) @binding(2) var<storage, read_write> index: array<u32>;
 
 const LANES: u32 = 256u;
 
@@ -53,6 +58,9 @@ fn main(
     }
     if (key < size) {
       var slot = before + sums[lane] - total;
+      if (WRITE_EDGES) {
+        index[params.windowsStart + row * (size + 1u) + key] = slot;
+      }
       for (var slice = 0u; slice < params.slices; slice++) {
         let at = rowStart + slice * size + key;
         let count = counts[at];
@@ -62,5 +70,8 @@ fn main(
     }
     before += sums[LANES - 1u];
     workgroupBarrier();
+  }
+  if (WRITE_EDGES && lane == 0u) {
+    index[params.windowsStart + row * (size + 1u) + size] = before;
   }
 }

@@ -1,12 +1,13 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { currentDevice, onWebGPU, valuesAtHand, withFloatBuffers } from '../webgpu/backend.js';
-import { composedAttention, composedBuckets, withPadding } from './composed.js';
+import { onWebGPU, valuesAtHand, withFloatBuffers } from '../webgpu/backend.js';
+import { composedAttention } from './composed.js';
+import { composedBuckets, withPadding } from './composedBuckets.js';
+import { detach } from './detach.js';
 import type { LshAttentionOptions } from './options.js';
-import { planAttention } from './plan.js';
-import type { Inputs, Settings, Shape } from './settings.js';
+import type { Settings, Shape } from './settings.js';
 import { Door } from './validate.js';
-import { runOnWebGPU } from './webgpu.js';
+import { attentionOnWebGPU, bucketsOnWebGPU } from './webgpu.js';
 
 /** An attention's output and the log-sum-exp of its logits, with which attentions can be merged. */
 export interface AttentionWithLse {
@@ -21,7 +22,7 @@ export interface AttentionWithLse {
  * by bucket and cut into chunks; each chunk attends to itself and its neighbours, in several rounds.
  *
  * On the `webgpu` backend it runs as WGSL kernels, elsewhere as tf ops. Time and memory grow with
- * L·R·C, not L². Queries see keys of unit length, `k = q / sqrt(|q|² + D·1e-6)`, and never
+ * L·R·C, not L². It is differentiable in `qk` and `v`, once. Queries see keys of unit length, `k = q / sqrt(|q|² + D·1e-6)`, and never
  * themselves unless there is nothing else to see (Kitaev et al. 2020, arXiv 2001.04451, section 2).
  *
  * @param qk `[B, H, L, D]`, `[H, L, D]` or `[L, D]`, float32: queries and keys. D ≤ 256.
@@ -54,15 +55,9 @@ export function lshBuckets(qk: Tensor, options: LshAttentionOptions = {}): Tenso
     if (options.buckets !== undefined) {
       return tf.clone(options.buckets);
     }
-    if (isEmpty(shape)) {
-      return tf.zeros([shape.B, shape.H, settings.R, shape.L], 'int32');
-    }
-    const inputs = inputsOf(qk, undefined, options, shape, settings);
-    if (!onWebGPU()) {
-      return composedBuckets(inputs, shape, settings);
-    }
-    const plan = planAttention(shape, settings, currentDevice().limits, door, 'buckets');
-    return runOnWebGPU('LshBuckets', inputs, plan)[0] as Tensor;
+    return isEmpty(shape)
+      ? tf.zeros([shape.B, shape.H, settings.R, shape.L], 'int32')
+      : hash(door, qk, options, shape, settings);
   });
 }
 
@@ -73,12 +68,13 @@ function attend(name: string, qk: Tensor, v: Tensor, options: LshAttentionOption
   if (isEmpty(shape)) {
     return { out: tf.zeros(v.shape), lse: tf.zeros(v.shape.slice(0, -1)) };
   }
-  if (options.buckets !== undefined) {
-    door.bucketValues(valuesAtHand(options.buckets), settings.N);
-  }
-  const inputs = inputsOf(qk, v, options, shape, settings);
+  const buckets =
+    options.buckets === undefined
+      ? hash(door, qk, options, shape, settings)
+      : given(door, options.buckets, options.mask, shape, settings);
+  const inputs = { qk, v, buckets };
   const [out, lse] = onWebGPU()
-    ? runOnWebGPU('LshAttention', inputs, planAttention(shape, settings, currentDevice().limits, door))
+    ? attentionOnWebGPU(withFloatBuffers(inputs), shape, settings, door)
     : composedAttention(inputs, shape, settings);
   return {
     out: tf.reshape(out as Tensor, v.shape),
@@ -86,27 +82,31 @@ function attend(name: string, qk: Tensor, v: Tensor, options: LshAttentionOption
   };
 }
 
-/**
- * The tensors that either path reads. Given buckets are sorted by as they are; a mask beside them marks
- * padding in a copy, by which it is excluded.
- */
-function inputsOf(
+/** Hashes every token. A bucket does not change with small steps of qk: no gradient passes. */
+function hash(
+  door: Door,
   qk: Tensor,
-  v: Tensor | undefined,
-  { mask, rotations, buckets }: LshAttentionOptions,
+  { mask, rotations }: LshAttentionOptions,
   shape: Shape,
   settings: Settings,
-): Inputs {
-  const inputs: Inputs = {
-    qk,
-    ...(v && { v }),
-    ...(buckets === undefined
-      ? { ...(mask && { mask }), ...(rotations && { rotations }) }
-      : mask
-        ? { buckets: withPadding(buckets, mask, shape, settings), keys: buckets }
-        : { buckets }),
-  };
-  return onWebGPU() ? withFloatBuffers(inputs) : inputs;
+): Tensor {
+  const inputs = { qk: detach(qk), ...(mask && { mask }), ...(rotations && { rotations }) };
+  return onWebGPU()
+    ? bucketsOnWebGPU(withFloatBuffers(inputs), shape, settings, door)
+    : composedBuckets(inputs, shape, settings);
+}
+
+/** Buckets that the caller gave, with the mask marked in them. */
+function given(
+  door: Door,
+  buckets: Tensor,
+  mask: Tensor | undefined,
+  shape: Shape,
+  settings: Settings,
+): Tensor {
+  door.bucketValues(valuesAtHand(buckets), settings.N);
+  const ids = detach(buckets);
+  return mask === undefined ? ids : withPadding(ids, mask, shape, settings);
 }
 
 function isEmpty({ B, H, L }: Shape): boolean {

@@ -23,8 +23,14 @@ export interface LshAttentionOptions {
   readonly causal?: boolean;
   /** `[B, L]`, bool or int32, true = attend. A padded token is seen by none and returns its own v. @default none */
   readonly mask?: Tensor;
-  /** What a token sees in a round: `'chunk'`, its own and its neighbouring chunks of the sorted row. @default 'chunk' */
-  readonly window?: 'chunk';
+  /**
+   * What a token sees in a round: its own and its neighbouring chunks of the sorted row (`'chunk'`, the
+   * Reformer), or its whole bucket, however long (`'bucket'`). With `causal`, the output at a token
+   * depends on the tokens up to it alone in `'bucket'` mode only: in `'chunk'` mode a later token moves
+   * the edges of the chunks. `'bucket'` has no use for `chunksBefore`, `chunksAfter` and `acrossBuckets`.
+   * @default 'chunk'
+   */
+  readonly window?: 'chunk' | 'bucket';
   /**
    * A key seen in several rounds counts once (`'correct'`: the result is the softmax over the union
    * of the rounds, and converges to dense attention) or once a round (`'count'`: trax, Hugging Face).
@@ -41,7 +47,13 @@ export interface LshAttentionOptions {
   readonly acrossBuckets?: boolean;
   /** Factor of the logits: a finite number above 0, or `'1/sqrt(D)'`. @default 1 */
   readonly scale?: Scale;
-  /** Seed of the rotations: an unsigned 32-bit integer. The same seed gives the same buckets. @default 0 */
+  /**
+   * Probability, from 0 to below 1, with which a pair's weight is dropped; those kept are scaled by
+   * 1/(1−dropout). Which are dropped depends on `seed`. A query's last resort, its own v, is never dropped.
+   * @default 0
+   */
+  readonly dropout?: number;
+  /** Seed of the rotations and of dropout: an unsigned 32-bit integer. The same seed gives the same buckets. @default 0 */
   readonly seed?: number;
   /** `[H or 1, D, R, Σf/2]` float32, in place of a draw from `seed`; f are the factors of `numBuckets`. */
   readonly rotations?: Tensor;
@@ -77,6 +89,7 @@ export const DEFAULTS = {
   roundBoundary: 'stop',
   acrossBuckets: true,
   scale: 1,
+  dropout: 0,
   seed: 0,
 } as const satisfies LshAttentionOptions;
 

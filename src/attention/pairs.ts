@@ -11,22 +11,21 @@ export interface SortedRound {
   readonly slotOf: Tensor2D;
   /** Chunk of each token. */
   readonly chunk: Tensor2D;
+  /** Bucket of each token, N for padding wherever it is sorted. */
   readonly bucket: Tensor2D;
 }
 
-/** Sorts a round by `keys [rows, R, L]`, which are its buckets or stand for them. */
-export function sortRound(
-  keys: Tensor3D,
-  buckets: Tensor3D,
-  r: number,
-  { B, H, L }: Shape,
-  { C }: Settings,
-): SortedRound {
-  const ofRound = (x: Tensor3D) => tf.reshape(tf.slice(x, [0, r, 0], [B * H, 1, L]), [B * H, L]) as Tensor2D;
-  const order = argsort(ofRound(keys));
+/** Sorts a round of `buckets [rows, R, L]`: 0 … N, or −1−b for padding among the tokens of bucket b. */
+export function sortRound(buckets: Tensor3D, r: number, { B, H, L }: Shape, { C, N }: Settings): SortedRound {
+  const ids = tf.reshape(tf.slice(buckets, [0, r, 0], [B * H, 1, L]), [B * H, L]);
+  const zero = tf.scalar(0, 'int32');
+  const most = tf.scalar(N, 'int32');
+  const unpadded = tf.maximum(ids, tf.sub(tf.scalar(-1, 'int32'), ids));
+  const order = argsort(tf.minimum(unpadded, most) as Tensor2D);
   const slotOf = argsort(order);
   const chunk = tf.floorDiv(slotOf, tf.scalar(C, 'int32')) as Tensor2D;
-  return { order, slotOf, chunk, bucket: ofRound(buckets) };
+  const isReal = tf.logicalAnd(tf.greaterEqual(ids, zero), tf.less(ids, most));
+  return { order, slotOf, chunk, bucket: tf.where(isReal, ids, tf.fill(ids.shape, N, 'int32')) as Tensor2D };
 }
 
 /** A stable argsort of rows of small integers: tfjs has none, but topk prefers the lower index. */
@@ -41,22 +40,17 @@ export function flat(indices: Tensor2D, perRow: number): Tensor {
   return tf.reshape(tf.add(indices, starts), [-1]);
 }
 
-/** A round's queries and keys by chunk. */
+/** A round's queries and keys by chunk: n chunks of C queries, each with W keys. */
 export interface Pairs {
-  /** Chunks of the round. */
-  readonly n: number;
-  /** Keys that a chunk sees. */
-  readonly W: number;
-  /** Rows of the token tables for each query and each key, `[rows·n·C]` and `[rows·n·W]`. */
-  readonly queryRows: Tensor;
-  readonly keyRows: Tensor;
   /** `[rows·n, C, W]` float32: 1 where the pair counts, else 0. */
   readonly admitted: Tensor;
+  /** The tokens behind them, `[rows, n·C]` and `[rows, n·W]`. */
+  readonly tokens: { readonly queries: Tensor; readonly keys: Tensor };
 }
 
+/** Who sees whom in round `r`. */
 export function pairsOf(
   r: number,
-  order: Tensor2D,
   sorted: readonly SortedRound[],
   { B, H, L }: Shape,
   settings: Settings,
@@ -66,14 +60,14 @@ export function pairsOf(
   const n = Math.ceil(L / C);
   const W = (1 + P + A) * C;
   const slots = windowSlots(r, n, L, settings);
-  const queryToken = tf.reshape(tf.gather(order, tf.tensor1d(slots.query, 'int32'), 1), [
-    rows,
-    n * C,
-  ]) as Tensor2D;
-  const keyToken = tf.reshape(tf.gather(order, tf.tensor1d(slots.key, 'int32'), 1), [
-    rows,
-    n * W,
-  ]) as Tensor2D;
+  const order = tf.concat(
+    sorted.map((round) => round.order),
+    1,
+  );
+  const tokensAt = (slotsOf: Int32Array) =>
+    tf.reshape(tf.gather(order, tf.tensor1d(slotsOf, 'int32'), 1), [rows, slotsOf.length]) as Tensor2D;
+  const queryToken = tokensAt(slots.query);
+  const keyToken = tokensAt(slots.key);
   const queryRows = flat(queryToken, L);
   const keyRows = flat(keyToken, L);
   const asQueries = (x: Tensor) => tf.reshape(x, [rows * n, C, 1]);
@@ -127,7 +121,10 @@ export function pairsOf(
     }
     admitted = tf.logicalAnd(admitted, tf.logicalNot(seen));
   }
-  return { n, W, queryRows, keyRows, admitted: tf.cast(admitted, 'float32') };
+  return {
+    admitted: tf.cast(admitted, 'float32'),
+    tokens: { queries: queryToken, keys: keyToken },
+  };
 }
 
 interface WindowSlots {

@@ -1,10 +1,30 @@
+/** The pipelines: for each tfjs kernel of this package, its buffers and its passes. Pure. */
 import type { Pass } from '../webgpu/kernels.js';
+import { dropoutThreshold } from './dropout.js';
 import type { Settings, Shape } from './settings.js';
 
 // Tokens that one workgroup takes; the kernels of the same name say so too.
-const QUERY_TILE = 32;
+const PAIR_TILE = 32;
 const HASH_TILE = 64;
-const NORM_TILE = 64;
+const TOKEN_TILE = 64;
+
+/** Slices of a row to sort are at least this long, and four times as long as there are buckets. */
+const LEAST_SLICE = 1024;
+const WORD = 4;
+
+/** The tfjs kernels of this package: the hash, the attention on its buckets, and its gradient. */
+export type OpName = 'LshBuckets' | 'LshAttention' | 'LshAttentionGradient';
+
+/** Bytes of buffers by name. */
+export type Bytes = Readonly<Record<string, number>>;
+
+/** What an op binds: bytes of one row (one b·h), but for `whole`, which all rows share. */
+export interface OpBuffers {
+  readonly inputs: Bytes;
+  readonly outputs: Bytes;
+  readonly scratch: Bytes;
+  readonly whole: Bytes;
+}
 
 /** How a batch of rows lies in memory. */
 export interface BatchLayout {
@@ -12,81 +32,73 @@ export interface BatchLayout {
   readonly rows: number;
   /** Elements between the start of a tensor's binding and the batch's first row. */
   readonly starts: Readonly<Record<string, number>>;
-  readonly slices: number;
-  readonly sliceLength: number;
-  readonly remembersChunks: boolean;
 }
 
-/** Whether given buckets and a mask are two things: what to sort by, and what to exclude. */
-export function sortsByKeys({ hashed, masked }: Settings): boolean {
-  return masked && !hashed;
+/** The buffers of an op. */
+export function opBuffers(name: OpName, { B, L, D, E }: Shape, settings: Settings): OpBuffers {
+  const { R } = settings;
+  const qk = L * D * WORD;
+  const v = L * E * WORD;
+  const lse = L * WORD;
+  const buckets = R * L * WORD;
+  if (name === 'LshBuckets') {
+    return {
+      inputs: { qk },
+      outputs: { buckets },
+      scratch: {},
+      whole: {
+        rotations: settings.rotationHeads * D * R * settings.F * WORD,
+        ...(settings.masked ? { mask: B * L * WORD } : {}),
+      },
+    };
+  }
+  const { slices } = slicing(L, settings.N);
+  const sorted = {
+    counts: R * slices * (settings.N + 1) * WORD,
+    index: (R * L + windowWords(L, settings)) * WORD,
+    inverseNorms: lse,
+  };
+  return name === 'LshAttention'
+    ? { inputs: { qk, v, buckets }, outputs: { out: v, lse }, scratch: sorted, whole: {} }
+    : {
+        inputs: { qk, v, buckets, out: v, lse, grad: v, lseGrad: lse },
+        outputs: { dqk: qk, dv: v },
+        scratch: { ...sorted, facts: 4 * lse },
+        whole: {},
+      };
 }
 
-/** The pipeline: hash, sort, then one pass of attention a round. */
-export function attentionPasses(shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
-  const { L, D, E } = shape;
-  const { R, C, P, A, N } = settings;
-  const { rows, starts, slices, sliceLength, remembersChunks } = layout;
-  const bucketsStart = starts.buckets as number;
-  const row = { L, N, slices, sliceLength, keysStart: starts.keys ?? bucketsStart };
-  const keys: Record<string, string> = sortsByKeys(settings) ? {} : { keys: 'buckets' };
-  const chunks: Record<string, string> = remembersChunks ? {} : { chunks: 'unused' };
-  const sort = { constants: {}, sizes: {}, params: row, workgroups: rows * R * slices };
-  const tiles = Math.ceil(L / QUERY_TILE);
-  return [
-    ...(settings.hashed ? [hashPass(shape, settings, layout)] : []),
-    { ...sort, kernel: 'sort/count', aliases: keys },
-    { ...sort, kernel: 'sort/scan', aliases: {}, workgroups: rows * R },
-    {
-      ...sort,
-      kernel: 'sort/place',
-      constants: { WRITE_CHUNKS: Number(remembersChunks) },
-      params: { ...row, C },
-      aliases: { ...keys, ...chunks },
-    },
-    {
-      kernel: 'attend/normalise',
-      constants: {},
-      sizes: {},
-      params: { D, tokens: rows * L, qkStart: starts.qk as number },
-      aliases: {},
-      workgroups: Math.ceil((rows * L) / NORM_TILE),
-    },
-    ...Array.from(
-      { length: R },
-      (_, round): Pass => ({
-        kernel: 'attend/forward',
-        constants: {
-          CAUSAL: Number(settings.causal),
-          WRAP: Number(settings.wrap),
-          ACROSS_BUCKETS: Number(settings.acrossBuckets),
-          CORRECT: Number(remembersChunks),
-        },
-        sizes: { COLUMN_VECTORS: Math.ceil(E / 32) },
-        params: {
-          ...{ L, D, E, R, C, P, A, N, round, tiles, bucketsStart },
-          qkStart: starts.qk as number,
-          vStart: starts.v as number,
-          outStart: starts.out as number,
-          lseStart: starts.lse as number,
-          scale: settings.scale * Math.LOG2E,
-        },
-        aliases: chunks,
-        workgroups: rows * tiles,
-      }),
-    ),
-  ];
+/** The passes of an op, for one batch of rows. */
+export function opPasses(name: OpName, shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
+  switch (name) {
+    case 'LshBuckets':
+      return [hashPass(shape, settings, layout)];
+    case 'LshAttention':
+      return [...sortPasses(shape, settings, layout), ...forwardPasses(shape, settings, layout)];
+    case 'LshAttentionGradient':
+      return [...sortPasses(shape, settings, layout), ...backwardPasses(shape, settings, layout)];
+  }
 }
 
-/** The hash alone, which `lshBuckets` runs by itself. */
-export function hashPass(
-  { H, L, D }: Shape,
-  settings: Settings,
-  { firstRow, rows, starts }: BatchLayout,
-): Pass {
+/** Whether later rounds ask which chunk a token was in. */
+function remembersChunks({ correct, R, bucketWindow }: Settings): boolean {
+  return correct && R > 1 && !bucketWindow;
+}
+
+/** Words of a row's windows, which follow the order in the buffer `index`. */
+function windowWords(L: number, settings: Settings): number {
+  const { R, N, bucketWindow } = settings;
+  return bucketWindow ? R * (N + 2) : remembersChunks(settings) ? R * L : 0;
+}
+
+function slicing(L: number, N: number): { slices: number; sliceLength: number } {
+  const sliceLength = Math.max(1, Math.min(L, Math.max(LEAST_SLICE, 4 * (N + 1))));
+  return { slices: Math.ceil(L / sliceLength), sliceLength };
+}
+
+function hashPass({ H, L, D }: Shape, settings: Settings, { firstRow, rows, starts }: BatchLayout): Pass {
   const { R, F, N } = settings;
   const tiles = Math.ceil(L / HASH_TILE);
-  const halves = settings.factors.map((f) => f / 2);
   return {
     kernel: 'hash/rotate',
     constants: { MASKED: Number(settings.masked) },
@@ -96,9 +108,140 @@ export function hashPass(
       rotationHeads: settings.rotationHeads,
       qkStart: starts.qk as number,
       bucketsStart: starts.buckets as number,
-      halves,
+      halves: settings.factors.map((f) => f / 2),
     },
     aliases: settings.masked ? {} : { mask: 'unused' },
     workgroups: tiles * R * rows,
   };
+}
+
+/** Sorts the tokens of every round by bucket, and notes what tells windows apart. */
+function sortPasses({ L }: Shape, settings: Settings, { rows, starts }: BatchLayout): Pass[] {
+  const { R, C, N } = settings;
+  const { slices, sliceLength } = slicing(L, N);
+  const params = {
+    L,
+    N,
+    slices,
+    sliceLength,
+    keysStart: starts.buckets as number,
+    windowsStart: rows * R * L,
+  };
+  const sort = { constants: {}, sizes: {}, params, workgroups: rows * R * slices };
+  const keys = { keys: 'buckets' };
+  return [
+    { ...sort, kernel: 'sort/count', aliases: keys },
+    {
+      ...sort,
+      kernel: 'sort/scan',
+      constants: { WRITE_EDGES: Number(settings.bucketWindow) },
+      aliases: {},
+      workgroups: rows * R,
+    },
+    {
+      ...sort,
+      kernel: 'sort/place',
+      constants: { WRITE_CHUNKS: Number(remembersChunks(settings)) },
+      params: { ...params, C },
+      aliases: keys,
+    },
+  ];
+}
+
+function normalisePass({ L, D }: Shape, { rows, starts }: BatchLayout): Pass {
+  return {
+    kernel: 'attend/normalise',
+    constants: {},
+    sizes: {},
+    params: { D, tokens: rows * L, qkStart: starts.qk as number },
+    aliases: {},
+    workgroups: Math.ceil((rows * L) / TOKEN_TILE),
+  };
+}
+
+/** vec4 a lane holds of `columns`, a power of two: each is a pipeline of its own, and takes seconds to compile. */
+function vectors(columns: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.ceil(columns / 32)));
+}
+
+/** What forward and backward kernels share: which pairs there are, and which of them are dropped. */
+function pairs(shape: Shape, settings: Settings, { firstRow, rows, starts }: BatchLayout, round: number) {
+  const { H, L, D, E } = shape;
+  const { R, C, P, A, N, dropout, seed } = settings;
+  const tiles = Math.ceil(L / PAIR_TILE);
+  return {
+    constants: {},
+    params: {
+      ...{ L, D, E, R, C, P, A, N, round, tiles, H, seed, firstRow },
+      qkStart: starts.qk as number,
+      vStart: starts.v as number,
+      bucketsStart: starts.buckets as number,
+      windowsStart: rows * R * L,
+      bucketWindow: Number(settings.bucketWindow),
+      causal: Number(settings.causal),
+      wrap: Number(settings.wrap),
+      acrossBuckets: Number(settings.acrossBuckets),
+      correct: Number(settings.correct && R > 1),
+      dropBelow: dropoutThreshold(dropout),
+      keep: 1 / (1 - dropout),
+    },
+    aliases: {},
+    workgroups: rows * tiles,
+  };
+}
+
+function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
+  const { starts } = layout;
+  const rounds = Array.from({ length: settings.R }, (_, round): Pass => {
+    const common = pairs(shape, settings, layout, round);
+    return {
+      ...common,
+      kernel: 'attend/forward',
+      sizes: { COLUMN_VECTORS: vectors(shape.E) },
+      params: {
+        ...common.params,
+        outStart: starts.out as number,
+        lseStart: starts.lse as number,
+        scale: settings.scale * Math.LOG2E,
+      },
+    };
+  });
+  return [normalisePass(shape, layout), ...rounds];
+}
+
+function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
+  const { L, D, E } = shape;
+  const { rows, starts } = layout;
+  const gradStart = starts.grad as number;
+  const delta: Pass = {
+    kernel: 'attend/delta',
+    constants: {},
+    sizes: {},
+    params: {
+      ...{ E, tokens: rows * L, gradStart },
+      outStart: starts.out as number,
+      lseStart: starts.lse as number,
+      lseGradStart: starts.lseGrad as number,
+    },
+    aliases: {},
+    workgroups: Math.ceil((rows * L) / TOKEN_TILE),
+  };
+  const rounds = Array.from({ length: settings.R }, (_, round): Pass[] => {
+    const common = pairs(shape, settings, layout, round);
+    const params = {
+      ...common.params,
+      gradStart,
+      dqkStart: starts.dqk as number,
+      dvStart: starts.dv as number,
+      logitScale: settings.scale * Math.LOG2E,
+      scale: settings.scale,
+    };
+    const DEPTH_VECTORS = vectors(D);
+    const COLUMN_VECTORS = vectors(E);
+    return [
+      { ...common, kernel: 'attend/backward_query', sizes: { DEPTH_VECTORS }, params },
+      { ...common, kernel: 'attend/backward_key', sizes: { DEPTH_VECTORS, COLUMN_VECTORS }, params },
+    ];
+  });
+  return [normalisePass(shape, layout), delta, ...rounds.flat()];
 }

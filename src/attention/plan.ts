@@ -1,6 +1,6 @@
 import type { Pass } from '../webgpu/kernels.js';
 import type { LshAttentionOptions } from './options.js';
-import { attentionPasses, hashPass, sortsByKeys } from './passes.js';
+import { type Bytes, type OpName, opBuffers, opPasses } from './passes.js';
 import type { Settings, Shape } from './settings.js';
 import { Door } from './validate.js';
 
@@ -24,7 +24,7 @@ export interface Part {
   readonly size: number;
 }
 
-/** Consecutive rows b·h that go through the pipeline together. */
+/** Consecutive rows b·h that go through an op's passes together. */
 export interface Batch {
   readonly firstRow: number;
   readonly rows: number;
@@ -33,32 +33,50 @@ export interface Batch {
   readonly passes: readonly Pass[];
 }
 
+/** What one tfjs kernel of this package does on the GPU. */
+export interface OpPlan {
+  readonly name: OpName;
+  readonly shape: Shape;
+  readonly settings: Settings;
+  readonly batches: readonly Batch[];
+  /** Kernel launches in all. */
+  readonly dispatches: number;
+  /** Bytes of each buffer that lives for the op alone. */
+  readonly scratch: Bytes;
+  readonly bytes: { readonly inputs: number; readonly outputs: number; readonly scratch: number };
+}
+
 /** What a call does on the GPU, computed without one. Bytes are bytes, operations count an add and a multiply as two. */
 export interface AttentionPlan {
   readonly shape: Shape;
   readonly settings: Settings;
   /** Chunks of a round: ceil(L / C). */
   readonly chunks: number;
-  readonly batches: readonly Batch[];
-  /** Kernel launches in all. */
+  /** The ops of the call, in order. */
+  readonly forward: readonly OpPlan[];
+  /** The op of its gradient, which runs only where one is asked for. */
+  readonly backward: OpPlan;
+  /** Kernel launches of the forward call. */
   readonly dispatches: number;
-  /** Bytes of each buffer that lives for the call alone. */
-  readonly scratch: Readonly<Record<string, number>>;
+  /** Bytes of the forward call; buckets in between count as scratch. */
   readonly bytes: {
     readonly inputs: number;
     readonly outputs: number;
     readonly scratch: number;
     readonly peak: number;
   };
-  /** Useful floating-point operations. */
-  readonly operations: { readonly hash: number; readonly attend: number; readonly total: number };
+  /** Useful floating-point operations; `total` is the forward call's. Buckets are taken to be even. */
+  readonly operations: {
+    readonly hash: number;
+    readonly attend: number;
+    readonly total: number;
+    readonly backward: number;
+  };
   toString(): string;
 }
 
 /** Offsets of bindings are multiples of this many bytes (WebGPU's minStorageBufferOffsetAlignment). */
 const ALIGNMENT = 256;
-/** Slices of a row to sort are at least this long, and four times as long as there are buckets. */
-const LEAST_SLICE = 1024;
 const WORD = 4;
 
 /**
@@ -77,104 +95,83 @@ export function plan(
 ): AttentionPlan {
   const door = new Door('plan');
   const letters = door.letters({ B: 1, H: 1, E: shape.D, ...shape });
-  return planAttention(letters, door.settings(letters, options), limits, door);
-}
-
-/** {@link plan} of a checked call; or, for `'buckets'`, of the hash alone. */
-export function planAttention(
-  shape: Shape,
-  settings: Settings,
-  limits: Limits,
-  door: Door,
-  goal: 'attention' | 'buckets' = 'attention',
-): AttentionPlan {
-  const { B, H, L, D, E } = shape;
-  const { R, N } = settings;
-  const rows = B * H;
-  const sliceLength = Math.max(1, Math.min(L, Math.max(LEAST_SLICE, 4 * (N + 1))));
-  const slices = Math.ceil(L / sliceLength);
-  // Bytes of a row (one b·h): the tensors', then the scratch's.
-  const attends = goal === 'attention';
-  const remembersChunks = settings.correct && R > 1;
-  const indices = R * L * WORD;
-  const inputRow: Record<string, number> = {
-    qk: L * D * WORD,
-    ...(attends ? { v: L * E * WORD } : {}),
-    ...(settings.hashed ? {} : { buckets: indices }),
-    ...(sortsByKeys(settings) ? { keys: indices } : {}),
-  };
-  const outputRow: Record<string, number> = attends
-    ? { out: L * E * WORD, lse: L * WORD }
-    : { buckets: indices };
-  const scratchRow: Record<string, number> = attends
-    ? {
-        ...(settings.hashed ? { buckets: indices } : {}),
-        counts: R * slices * (N + 1) * WORD,
-        order: indices,
-        ...(remembersChunks ? { chunks: indices } : {}),
-        inverseNorms: L * WORD,
-      }
-    : {};
-  const whole: Record<string, number> = {
-    ...(settings.hashed ? { rotations: settings.rotationHeads * D * R * settings.F * WORD } : {}),
-    ...(settings.masked && settings.hashed ? { mask: B * L * WORD } : {}),
-  };
-  const perBatch = rowsPerBatch({ ...inputRow, ...outputRow, ...scratchRow }, whole, rows, limits, door);
-
-  const batches: Batch[] = [];
-  for (let firstRow = 0; firstRow < rows && L > 0; firstRow += perBatch) {
-    const count = Math.min(perBatch, rows - firstRow);
-    const parts: Record<string, Part> = {};
-    const starts: Record<string, number> = { buckets: 0 };
-    for (const [name, bytes] of Object.entries({ ...inputRow, ...outputRow })) {
-      const begin = firstRow * bytes;
-      const offset = Math.floor(begin / ALIGNMENT) * ALIGNMENT;
-      starts[name] = (begin - offset) / WORD;
-      parts[name] = { offset, size: begin - offset + count * bytes };
-    }
-    const layout = { firstRow, rows: count, starts, slices, sliceLength, remembersChunks };
-    batches.push({
-      firstRow,
-      rows: count,
-      parts,
-      passes: attends ? attentionPasses(shape, settings, layout) : [hashPass(shape, settings, layout)],
-    });
-  }
-
-  const largest = Math.min(perBatch, rows);
-  const scratch: Record<string, number> = { unused: 16 };
-  for (const [name, bytes] of Object.entries(scratchRow)) {
-    scratch[name] = bytes * largest;
-  }
-  const dispatches = batches.reduce((sum, batch) => sum + batch.passes.length, 0);
-  const inputs = rows * total(inputRow) + (whole.mask ?? 0);
-  const outputs = rows * total(outputRow);
-  const scratchBytes = total(scratch) + (whole.rotations ?? 0) + dispatches * ALIGNMENT;
-  const seenKeys = Math.min(L, (1 + settings.P + settings.A) * settings.C);
-  const hash = settings.hashed ? 2 * rows * L * R * D * settings.F : 0;
-  const attend = !attends ? 0 : 2 * rows * L * R * seenKeys * (D + E);
+  const settings = door.settings(letters, options);
+  const ofOp = (name: OpName) => planOp(name, letters, settings, limits, door);
+  const attention = ofOp('LshAttention');
+  const forward = settings.hashed ? [ofOp('LshBuckets'), attention] : [attention];
+  const dispatches = sum(forward.map((op) => op.dispatches));
+  const { B, H, L } = letters;
+  const between = settings.hashed ? B * H * settings.R * L * WORD : 0;
+  const mask = settings.hashed && settings.masked ? B * L * WORD : 0;
+  const inputs = attention.bytes.inputs - between + mask;
+  const outputs = attention.bytes.outputs;
+  const scratch = between + sum(forward.map((op) => op.bytes.scratch));
   const result: AttentionPlan = {
-    shape,
+    shape: letters,
     settings,
     chunks: Math.ceil(L / settings.C),
-    batches,
+    forward,
+    backward: ofOp('LshAttentionGradient'),
     dispatches,
-    scratch,
-    bytes: { inputs, outputs, scratch: scratchBytes, peak: inputs + outputs + scratchBytes },
-    operations: { hash, attend, total: hash + attend },
+    bytes: { inputs, outputs, scratch, peak: inputs + outputs + scratch },
+    operations: operationsOf(letters, settings),
     toString: () => describe(result),
   };
   return result;
 }
 
+function operationsOf({ B, H, L, D, E }: Shape, settings: Settings): AttentionPlan['operations'] {
+  const { R, N, C, P, A, F, hashed, bucketWindow } = settings;
+  const seenKeys = bucketWindow ? L / N : Math.min(L, (1 + P + A) * C);
+  const pairs = B * H * L * R * seenKeys;
+  const hash = hashed ? 2 * B * H * L * R * D * F : 0;
+  const attend = 2 * pairs * (D + E);
+  // Logits and weights twice, from the side of the queries and of the keys; then dqk twice and dv.
+  const backward = 2 * pairs * (2 * (D + E) + 2 * D + E);
+  return { hash, attend, total: hash + attend, backward };
+}
+
+/** The plan of one op of a checked call. */
+export function planOp(name: OpName, shape: Shape, settings: Settings, limits: Limits, door: Door): OpPlan {
+  const rows = shape.B * shape.H;
+  const { inputs, outputs, scratch: scratchRow, whole } = opBuffers(name, shape, settings);
+  const tensors = { ...inputs, ...outputs };
+  const perBatch = rowsPerBatch({ ...tensors, ...scratchRow }, whole, rows, limits, door);
+
+  const batches: Batch[] = [];
+  for (let firstRow = 0; firstRow < rows && shape.L > 0; firstRow += perBatch) {
+    const count = Math.min(perBatch, rows - firstRow);
+    const parts: Record<string, Part> = {};
+    const starts: Record<string, number> = {};
+    for (const [tensor, bytes] of Object.entries(tensors)) {
+      const begin = firstRow * bytes;
+      const offset = Math.floor(begin / ALIGNMENT) * ALIGNMENT;
+      starts[tensor] = (begin - offset) / WORD;
+      parts[tensor] = { offset, size: begin - offset + count * bytes };
+    }
+    const passes = opPasses(name, shape, settings, { firstRow, rows: count, starts });
+    batches.push({ firstRow, rows: count, parts, passes });
+  }
+
+  const largest = Math.min(perBatch, rows);
+  const scratch: Record<string, number> = { unused: 16 };
+  for (const [buffer, bytes] of Object.entries(scratchRow)) {
+    scratch[buffer] = bytes * largest;
+  }
+  const dispatches = sum(batches.map(({ passes }) => passes.length));
+  const { mask = 0, ...drawn } = whole;
+  return {
+    ...{ name, shape, settings, batches, dispatches, scratch },
+    bytes: {
+      inputs: rows * total(inputs) + mask,
+      outputs: rows * total(outputs),
+      scratch: total(scratch) + total(drawn) + dispatches * ALIGNMENT,
+    },
+  };
+}
+
 /** How many rows fit every binding; what cannot be split must fit whole. */
-function rowsPerBatch(
-  row: Readonly<Record<string, number>>,
-  whole: Readonly<Record<string, number>>,
-  rows: number,
-  limits: Limits,
-  door: Door,
-): number {
+function rowsPerBatch(row: Bytes, whole: Bytes, rows: number, limits: Limits, door: Door): number {
   const binding = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
   for (const [name, bytes] of Object.entries(whole)) {
     if (bytes > binding) {
@@ -204,26 +201,36 @@ function rowsPerBatch(
   return Math.max(1, fit);
 }
 
-function describe({ shape, settings, ...plan }: AttentionPlan): string {
+function describe({ shape, settings, forward, backward, ...plan }: AttentionPlan): string {
   const { B, H, L, D, E } = shape;
-  const { R, C, P, A, factors } = settings;
-  const lines = [
-    `LSH attention  B=${B} H=${H} L=${L} D=${D} E=${E}  R=${R} N=${factors.join('·')} C=${C} P=${P} A=${A}`,
-    `${plan.chunks} chunks, ${plan.dispatches} dispatches${plan.batches.length > 1 ? ` in ${plan.batches.length} batches of rows` : ''}`,
-    ...(plan.batches[0]?.passes ?? []).map(
-      (pass) => `  ${pass.kernel.padEnd(18)} ${String(pass.workgroups).padStart(9)} workgroups`,
+  const { R, C, P, A, factors, bucketWindow } = settings;
+  const window = bucketWindow ? 'bucket window' : `C=${C} P=${P} A=${A}, ${plan.chunks} chunks`;
+  const passes = ({ batches }: OpPlan) =>
+    (batches[0]?.passes ?? []).map(
+      ({ kernel, workgroups }) => `  ${kernel.padEnd(21)} ${String(workgroups).padStart(9)} workgroups`,
+    );
+  const ops = [...forward, backward].flatMap((op) => [
+    `${op.name}: ${op.dispatches} dispatches${op.batches.length > 1 ? ` in ${op.batches.length} batches of rows` : ''}`,
+    ...passes(op),
+    ...Object.entries(op.scratch).map(
+      ([name, bytes]) => `  ${name.padEnd(21)} ${String(bytes).padStart(9)} bytes`,
     ),
-    `operations  hash ${count(plan.operations.hash)}, attend ${count(plan.operations.attend)}`,
-    `bytes       inputs ${count(plan.bytes.inputs)}, outputs ${count(plan.bytes.outputs)}, scratch ${count(plan.bytes.scratch)}, peak ${count(plan.bytes.peak)}`,
-    ...Object.entries(plan.scratch).map(
-      ([name, bytes]) => `  ${name.padEnd(18)} ${String(bytes).padStart(9)} bytes`,
-    ),
-  ];
-  return lines.join('\n');
+  ]);
+  const { bytes, operations } = plan;
+  return [
+    `LSH attention  B=${B} H=${H} L=${L} D=${D} E=${E}  R=${R} N=${factors.join('·')} ${window}`,
+    ...ops,
+    `operations  hash ${count(operations.hash)}, attend ${count(operations.attend)}, backward ${count(operations.backward)}`,
+    `bytes       inputs ${count(bytes.inputs)}, outputs ${count(bytes.outputs)}, scratch ${count(bytes.scratch)}, peak ${count(bytes.peak)}`,
+  ].join('\n');
 }
 
-function total(bytes: Readonly<Record<string, number>>): number {
-  return Object.values(bytes).reduce((sum, value) => sum + value, 0);
+function sum(values: readonly number[]): number {
+  return values.reduce((all, value) => all + value, 0);
+}
+
+function total(bytes: Bytes): number {
+  return sum(Object.values(bytes));
 }
 
 function count(value: number): string {

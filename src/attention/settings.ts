@@ -34,6 +34,8 @@ export interface Settings extends BucketPlan {
   readonly P: number;
   /** Chunks seen after the own. */
   readonly A: number;
+  /** Windows are buckets, not chunks. */
+  readonly bucketWindow: boolean;
   readonly causal: boolean;
   /** A key seen in several rounds counts once. */
   readonly correct: boolean;
@@ -41,6 +43,8 @@ export interface Settings extends BucketPlan {
   readonly wrap: boolean;
   readonly acrossBuckets: boolean;
   readonly scale: number;
+  /** Probability with which a weight is dropped. */
+  readonly dropout: number;
   readonly seed: number;
   /** Heads of the rotation: H, or 1 when it is shared. */
   readonly rotationHeads: number;
@@ -74,14 +78,17 @@ function defaultFactors(L: number, C: number, most: number): number[] {
   return 2 ** p > limit ? [2 ** Math.floor(p / 2), 2 ** (p - Math.floor(p / 2))] : [2 ** p];
 }
 
-/** Tensors of a call, by the names of the plan's buffers. */
-export interface Inputs {
+/** What is hashed, by the names of the plan's buffers. */
+export interface HashInputs {
   readonly qk: Tensor;
-  readonly v?: Tensor;
   readonly mask?: Tensor;
   readonly rotations?: Tensor;
-  /** `[B, H, R, L]`, N for padding. */
-  readonly buckets?: Tensor;
-  /** `[B, H, R, L]`: what tokens are sorted by, where padding stands among them. Else the buckets. */
-  readonly keys?: Tensor;
+}
+
+/** What attends, by the names of the plan's buffers. */
+export interface AttentionInputs {
+  readonly qk: Tensor;
+  readonly v: Tensor;
+  /** `[B, H, R, L]`: 0 … N−1, or N for padding, or −1−b for padding that is sorted as bucket b. */
+  readonly buckets: Tensor;
 }

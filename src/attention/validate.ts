@@ -26,6 +26,7 @@ const NAMES: Record<keyof LshAttentionOptions, true> = {
   roundBoundary: true,
   acrossBuckets: true,
   scale: true,
+  dropout: true,
   seed: true,
   rotations: true,
   buckets: true,
@@ -88,7 +89,8 @@ export class Door {
     const given = this.integer('chunkLength', options.chunkLength ?? DEFAULTS.chunkLength, 1);
     const P = this.integer('chunksBefore', options.chunksBefore ?? DEFAULTS.chunksBefore, 0);
     const A = this.integer('chunksAfter', options.chunksAfter ?? DEFAULTS.chunksAfter, 0);
-    this.oneOf('window', options.window ?? DEFAULTS.window, ['chunk']);
+    const window = this.oneOf('window', options.window ?? DEFAULTS.window, ['chunk', 'bucket']);
+    const bucketWindow = window === 'bucket';
     const duplicates = this.oneOf('duplicates', options.duplicates ?? DEFAULTS.duplicates, [
       'correct',
       'count',
@@ -102,6 +104,11 @@ export class Door {
       if (duplicates === 'correct') {
         throw this.range(
           "`duplicates: 'correct'` cannot be had with `roundBoundary: 'wrap'`, where a pair may be seen over the boundary alone. Set `duplicates: 'count'`, as presets.reformer does, or `roundBoundary: 'stop'`.",
+        );
+      }
+      if (bucketWindow) {
+        throw this.range(
+          "`roundBoundary: 'wrap'` cannot be had with `window: 'bucket'`, whose windows have no edges. Set `roundBoundary: 'stop'`.",
         );
       }
       if (L % given !== 0) {
@@ -124,13 +131,16 @@ export class Door {
       ...buckets,
       R,
       C,
-      P: wrap ? P : Math.min(P, chunks),
-      A: wrap ? A : Math.min(A, chunks),
+      P: bucketWindow ? 0 : wrap ? P : Math.min(P, chunks),
+      A: bucketWindow ? 0 : wrap ? A : Math.min(A, chunks),
+      bucketWindow,
       causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
       correct: duplicates === 'correct',
       wrap,
-      acrossBuckets: this.flag('acrossBuckets', options.acrossBuckets ?? DEFAULTS.acrossBuckets),
+      acrossBuckets:
+        this.flag('acrossBuckets', options.acrossBuckets ?? DEFAULTS.acrossBuckets) || bucketWindow,
       scale: this.scale(options.scale, D),
+      dropout: this.share('dropout', options.dropout ?? DEFAULTS.dropout),
       seed: this.integer('seed', options.seed ?? DEFAULTS.seed, 0, 2 ** 32 - 1),
       rotationHeads: H,
       masked: options.mask !== undefined,
@@ -257,6 +267,13 @@ export class Door {
       );
     }
     return scale;
+  }
+
+  private share(option: string, value: number): number {
+    if (!(typeof value === 'number' && value >= 0 && value < 1)) {
+      throw this.range(`\`${option}\` must be a number from 0 to below 1, got ${show(value)}.`);
+    }
+    return value;
   }
 
   private flag(option: string, value: boolean): boolean {

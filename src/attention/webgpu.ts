@@ -2,45 +2,101 @@ import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { KernelFunc, NamedAttrMap, NamedTensorMap, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { gaussianRotations, type RotationShape, rotationKey } from '../hashing/rotations.js';
-import { BACKEND, BufferScope } from '../webgpu/backend.js';
+import { BACKEND, BufferScope, currentDevice, withFloatBuffers } from '../webgpu/backend.js';
 import { type Binding, type BoundPass, recordPasses, UNIFORM_SLOT } from '../webgpu/dispatch.js';
 import { kernels } from '../webgpu/kernels.js';
-import type { AttentionPlan } from './plan.js';
-import type { Inputs, Settings, Shape } from './settings.js';
+import type { OpName } from './passes.js';
+import { type OpPlan, planOp } from './plan.js';
+import type { AttentionInputs, HashInputs, Settings, Shape } from './settings.js';
+import type { Door } from './validate.js';
 
-type OpName = 'LshAttention' | 'LshBuckets';
 type OutputSpecs = Readonly<
   Record<string, { readonly shape: number[]; readonly dtype: 'float32' | 'int32' }>
 >;
 
 /** What each tfjs kernel of this package returns, by the names of the plan's buffers. */
 const OUTPUTS: Record<OpName, (shape: Shape, settings: Settings) => OutputSpecs> = {
+  LshBuckets: ({ B, H, L }, { R }) => ({
+    buckets: { shape: [B, H, R, L], dtype: 'int32' },
+  }),
   LshAttention: ({ B, H, L, E }) => ({
     out: { shape: [B, H, L, E], dtype: 'float32' },
     lse: { shape: [B, H, L], dtype: 'float32' },
   }),
-  LshBuckets: ({ B, H, L }, { R }) => ({
-    buckets: { shape: [B, H, R, L], dtype: 'int32' },
+  LshAttentionGradient: ({ B, H, L, D, E }) => ({
+    dqk: { shape: [B, H, L, D], dtype: 'float32' },
+    dv: { shape: [B, H, L, E], dtype: 'float32' },
   }),
 };
 
-/** Runs a tfjs kernel of this package, by its plan, on the current WebGPU backend. */
-export function runOnWebGPU(name: OpName, inputs: Inputs, plan: AttentionPlan): Tensor[] {
-  if (tf.getKernel(name, BACKEND) === undefined) {
-    tf.registerKernel({ kernelName: name, backendName: BACKEND, kernelFunc: kernelFunc(name) });
-  }
+/** Bucket ids `[B, H, R, L]`. */
+export function bucketsOnWebGPU(inputs: HashInputs, shape: Shape, settings: Settings, door: Door): Tensor {
+  return run('LshBuckets', inputs, shape, settings, door)[0] as Tensor;
+}
+
+/** `[out, lse]` of shapes `[B, H, L, E]` and `[B, H, L]`; differentiable. */
+export function attentionOnWebGPU(
+  { qk, v, buckets }: AttentionInputs,
+  { B, H, L, D, E }: Shape,
+  settings: Settings,
+  door: Door,
+): Tensor[] {
+  // Gradients have the shapes of what the kernel was given: all four axes.
+  const inputs = { qk: tf.reshape(qk, [B, H, L, D]), v: tf.reshape(v, [B, H, L, E]), buckets };
+  return run('LshAttention', inputs, { B, H, L, D, E }, settings, door);
+}
+
+interface Attributes {
+  readonly plan: OpPlan;
+  readonly door: Door;
+}
+
+function run(name: OpName, inputs: object, shape: Shape, settings: Settings, door: Door): Tensor[] {
+  register();
+  const plan = planOp(name, shape, settings, currentDevice().limits, door);
   return tf
     .engine()
     .runKernel(
       name,
-      inputs as unknown as NamedTensorMap,
-      { plan } as unknown as NamedAttrMap,
+      inputs as NamedTensorMap,
+      { plan, door } satisfies Attributes as unknown as NamedAttrMap,
     ) as unknown as Tensor[];
+}
+
+/** Makes the kernels and their gradients known to tfjs, on first use. */
+function register(): void {
+  if (tf.getKernel('LshAttention', BACKEND) !== undefined) {
+    return;
+  }
+  for (const name of Object.keys(OUTPUTS) as OpName[]) {
+    tf.registerKernel({ kernelName: name, backendName: BACKEND, kernelFunc: kernelFunc(name) });
+  }
+  tf.registerGradient({
+    kernelName: 'LshAttention',
+    inputsToSave: ['qk', 'v', 'buckets'],
+    outputsToSave: [true, true],
+    gradFunc: (dys, [qk, v, buckets, out, lse], attrs) => {
+      const { plan, door } = attrs as unknown as Attributes;
+      const [grad, lseGrad] = dys as Tensor[];
+      const inputs = withFloatBuffers({ qk, v, buckets, out, lse, grad, lseGrad });
+      const [dqk, dv] = run('LshAttentionGradient', inputs, plan.shape, plan.settings, door);
+      return { qk: () => dqk as Tensor, v: () => dv as Tensor };
+    },
+  });
+  tf.registerGradient({
+    kernelName: 'LshAttentionGradient',
+    gradFunc: (_dys, _saved, attrs) => {
+      const { door } = attrs as unknown as Attributes;
+      throw door.failure(
+        'there are no second derivatives on the webgpu backend. Take them on another, such as cpu.',
+      );
+    },
+  });
 }
 
 function kernelFunc(name: OpName): KernelFunc {
   return ({ inputs, backend, attrs }) => {
-    const { plan } = attrs as unknown as { plan: AttentionPlan };
+    const { plan } = attrs as unknown as Attributes;
     const scope = new BufferScope(backend as WebGPUBackend);
     try {
       const outputs = OUTPUTS[name](plan.shape, plan.settings);
@@ -54,7 +110,7 @@ function kernelFunc(name: OpName): KernelFunc {
 
 /** Finds or makes every buffer of a plan, and submits its passes. */
 function execute(
-  plan: AttentionPlan,
+  plan: OpPlan,
   inputs: Readonly<Record<string, TensorInfo>>,
   outputs: OutputSpecs,
   scope: BufferScope,
@@ -72,7 +128,7 @@ function execute(
   for (const [name, bytes] of Object.entries(plan.scratch)) {
     buffers[name] = scope.scratch(bytes, GPUBufferUsage.STORAGE);
   }
-  if (plan.settings.hashed) {
+  if (plan.name === 'LshBuckets') {
     buffers.rotations ??= drawnRotations(scope.device, plan.shape, plan.settings);
   }
   const uniforms = scope.scratch(

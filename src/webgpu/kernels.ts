@@ -1,3 +1,6 @@
+import attendBackwardKey from '../../kernels/attend/backward_key.wgsl?raw';
+import attendBackwardQuery from '../../kernels/attend/backward_query.wgsl?raw';
+import attendDelta from '../../kernels/attend/delta.wgsl?raw';
 import attendForward from '../../kernels/attend/forward.wgsl?raw';
 import attendNormalise from '../../kernels/attend/normalise.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
@@ -26,6 +29,30 @@ export interface Kernel {
 
 const u32 = (...names: string[]): Field[] => names.map((name) => ({ name, type: 'u32' }));
 
+/** What every kernel that walks over pairs begins with. */
+const PAIR_PARAMS: readonly Field[] = [
+  ...u32('L', 'D', 'E', 'R', 'C', 'P', 'A', 'N', 'round', 'tiles', 'workgroups'),
+  ...u32('qkStart', 'vStart', 'bucketsStart', 'windowsStart'),
+  ...u32('bucketWindow', 'causal', 'wrap', 'acrossBuckets', 'correct'),
+];
+const SCALES: readonly Field[] = [
+  { name: 'logitScale', type: 'f32' },
+  { name: 'scale', type: 'f32' },
+];
+/** … and ends with. */
+const DROPOUT_PARAMS: readonly Field[] = [
+  ...u32('firstRow', 'H', 'seed', 'dropBelow'),
+  { name: 'keep', type: 'f32' },
+];
+const BACKWARD_INPUTS = {
+  qk: 'read',
+  v: 'read',
+  grad: 'read',
+  facts: 'read',
+  buckets: 'read',
+  index: 'read',
+} as const;
+
 /** Every kernel, by its file below `kernels/`. */
 export const kernels = {
   'hash/rotate': {
@@ -44,13 +71,13 @@ export const kernels = {
   },
   'sort/scan': {
     code: sortScan,
-    params: u32('N', 'slices', 'workgroups'),
-    buffers: { counts: 'write' },
+    params: u32('N', 'slices', 'workgroups', 'windowsStart'),
+    buffers: { counts: 'write', index: 'write' },
   },
   'sort/place': {
     code: sortPlace,
-    params: u32('L', 'C', 'N', 'slices', 'sliceLength', 'workgroups', 'keysStart'),
-    buffers: { keys: 'read', counts: 'write', order: 'write', chunks: 'write' },
+    params: u32('L', 'C', 'N', 'slices', 'sliceLength', 'workgroups', 'keysStart', 'windowsStart'),
+    buffers: { keys: 'read', counts: 'write', index: 'write' },
   },
   'attend/normalise': {
     code: attendNormalise,
@@ -60,20 +87,42 @@ export const kernels = {
   'attend/forward': {
     code: attendForward,
     params: [
-      ...u32('L', 'D', 'E', 'R', 'C', 'P', 'A', 'N', 'round', 'tiles', 'workgroups'),
-      ...u32('qkStart', 'vStart', 'bucketsStart', 'outStart', 'lseStart'),
+      ...PAIR_PARAMS,
+      ...u32('outStart', 'lseStart'),
       { name: 'scale', type: 'f32' },
+      ...DROPOUT_PARAMS,
     ],
     buffers: {
       qk: 'read',
       inverseNorms: 'read',
       v: 'read',
-      order: 'read',
       buckets: 'read',
-      chunks: 'read',
+      index: 'read',
       out: 'write',
       lse: 'write',
     },
+  },
+  'attend/delta': {
+    code: attendDelta,
+    params: u32('E', 'tokens', 'workgroups', 'outStart', 'gradStart', 'lseStart', 'lseGradStart'),
+    buffers: {
+      inverseNorms: 'read',
+      out: 'read',
+      grad: 'read',
+      lse: 'read',
+      lseGrad: 'read',
+      facts: 'write',
+    },
+  },
+  'attend/backward_query': {
+    code: attendBackwardQuery,
+    params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart'), ...SCALES, ...DROPOUT_PARAMS],
+    buffers: { ...BACKWARD_INPUTS, dqk: 'write' },
+  },
+  'attend/backward_key': {
+    code: attendBackwardKey,
+    params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart', 'dvStart'), ...SCALES, ...DROPOUT_PARAMS],
+    buffers: { ...BACKWARD_INPUTS, dqk: 'write', dv: 'write' },
   },
 } satisfies Record<string, Kernel>;
 

@@ -109,7 +109,7 @@ describe('sort', () => {
     readonly C: number;
   }
 
-  /** Counts, first slots, order and chunks, straight from their definitions. */
+  /** Counts, first slots, edges, order and chunks, straight from their definitions. */
   function expected({ rows, L, N, sliceLength, keys, C }: Sort) {
     const slices = Math.ceil(L / sliceLength);
     const size = N + 1;
@@ -117,6 +117,7 @@ describe('sort', () => {
     const slots = new Uint32Array(rows * slices * size);
     const order = new Uint32Array(rows * L);
     const chunks = new Uint32Array(rows * L);
+    const edges: number[] = [];
     for (let row = 0; row < rows; row++) {
       const rowKeys = keys.subarray(row * L, (row + 1) * L);
       for (const [token, key] of rowKeys.entries()) {
@@ -126,48 +127,56 @@ describe('sort', () => {
       }
       let slot = 0;
       for (let key = 0; key < size; key++) {
+        edges.push(slot);
         for (let slice = 0; slice < slices; slice++) {
           const i = (row * slices + slice) * size + key;
           slots[i] = slot;
           slot += at(counts, i);
         }
       }
+      edges.push(slot);
       for (const [place, token] of sortByKey(rowKeys, N).entries()) {
         order[row * L + place] = token;
         chunks[row * L + token] = Math.floor(place / C);
       }
     }
-    return { slices, counts, slots, order, chunks };
+    return { slices, counts, slots, order, chunks, edges };
   }
 
   async function checkSort(sort: Sort): Promise<void> {
     const { rows, L, N, sliceLength, keys, C } = sort;
-    const { slices, counts, slots, order, chunks } = expected(sort);
-    const params = { L, C, N, slices, sliceLength, keysStart: 0 };
+    const { slices, counts, slots, order, chunks, edges } = expected(sort);
+    const windowsStart = rows * L + 5;
+    const params = { L, C, N, slices, sliceLength, keysStart: 0, windowsStart };
     const counted = await runKernel('sort/count', {
       params,
       workgroups: rows * slices,
       buffers: { keys, counts: new Uint32Array(counts.length).fill(GARBAGE) },
     });
     expect(counted.counts, 'counts').toEqual(counts);
-    const scanned = await runKernel('sort/scan', { params, workgroups: rows, buffers: { counts } });
-    expect(scanned.counts, 'slots').toEqual(slots);
-    for (const WRITE_CHUNKS of [0, 1]) {
+    for (const WRITE of [0, 1]) {
+      const untouched = new Uint32Array(windowsStart + Math.max(edges.length, rows * L)).fill(GARBAGE);
+      const scanned = await runKernel('sort/scan', {
+        constants: { WRITE_EDGES: WRITE },
+        params,
+        workgroups: rows,
+        buffers: { counts, index: untouched },
+      });
+      expect(scanned.counts, 'slots').toEqual(slots);
+      const withEdges = untouched.slice();
+      withEdges.set(WRITE ? edges : [], windowsStart);
+      expect(scanned.index, 'edges').toEqual(withEdges);
+
       const placed = await runKernel('sort/place', {
-        constants: { WRITE_CHUNKS },
+        constants: { WRITE_CHUNKS: WRITE },
         params,
         workgroups: rows * slices,
-        buffers: {
-          keys,
-          counts: slots,
-          order: new Uint32Array(rows * L).fill(GARBAGE),
-          chunks: new Uint32Array(rows * L).fill(GARBAGE),
-        },
+        buffers: { keys, counts: slots, index: untouched },
       });
-      expect(placed.order, 'order').toEqual(order);
-      expect(placed.chunks, 'chunks').toEqual(
-        WRITE_CHUNKS ? chunks : new Uint32Array(rows * L).fill(GARBAGE),
-      );
+      const withChunks = untouched.slice();
+      withChunks.set(order);
+      withChunks.set(WRITE ? chunks : [], windowsStart);
+      expect(placed.index, 'order and chunks').toEqual(withChunks);
     }
   }
 
@@ -199,9 +208,9 @@ describe('sort', () => {
     });
   });
 
-  test('keys out of range go to the end with the padding', async () => {
+  test('keys out of range go to the end with the padding, keys below zero where their complements do', async () => {
     const keys = random(2, 700, 6).map((key, i) =>
-      i % 5 === 0 ? ([-1, 7, 2 ** 31 - 1, -(2 ** 31)][i % 4] ?? key) : key,
+      i % 5 === 0 ? ([-1, 7, 2 ** 31 - 1, -(2 ** 31), -4][i % 7] ?? key) : key,
     );
     await checkSort({ rows: 2, L: 700, N: 6, sliceLength: 256, C: 16, keys });
   });
@@ -216,7 +225,7 @@ describe('sort', () => {
     const all = random(1, 1000, N);
     const keys = all.subarray(keysStart, keysStart + 2 * L);
     const { counts, slots, order } = expected({ rows: 2, L, N, sliceLength: 100, keys, C: 16 });
-    const params = { L, C: 16, N, slices: 3, sliceLength: 100, keysStart };
+    const params = { L, C: 16, N, slices: 3, sliceLength: 100, keysStart, windowsStart: 2 * L };
     const empty = (length: number) => new Uint32Array(length);
     const counted = await runKernel('sort/count', {
       params,
@@ -227,9 +236,9 @@ describe('sort', () => {
     const placed = await runKernel('sort/place', {
       params,
       workgroups: 6,
-      buffers: { keys: all, counts: slots, order: empty(2 * L), chunks: empty(2 * L) },
+      buffers: { keys: all, counts: slots, index: empty(4 * L) },
     });
-    expect(placed.order).toEqual(order);
+    expect(placed.index.subarray(0, 2 * L)).toEqual(order);
   });
 });
 
@@ -287,12 +296,12 @@ describe('attend/forward', () => {
     for (const [i, bucket] of buckets.entries()) {
       buckets[i] = padding[i % L] ? N : Math.min(bucket, N - 1);
     }
-    const order = new Uint32Array(rows * R * L);
-    const chunks = new Uint32Array(rows * R * L);
-    for (let start = 0; start < order.length; start += L) {
+    const windowsStart = rows * R * L;
+    const index = new Uint32Array(2 * windowsStart);
+    for (let start = 0; start < windowsStart; start += L) {
       for (const [slot, token] of sortByKey(buckets.subarray(start, start + L), N).entries()) {
-        order[start + slot] = token;
-        chunks[start + token] = Math.floor(slot / C);
+        index[start + slot] = token;
+        index[windowsStart + start + token] = Math.floor(slot / C);
       }
     }
     const tiles = Math.ceil(L / 32);
@@ -301,22 +310,19 @@ describe('attend/forward', () => {
     let lse: Float32Array = new Float32Array(rows * L).fill(Number.NaN);
     for (let round = 0; round < R; round++) {
       const result = await runKernel('attend/forward', {
-        constants: {
-          CAUSAL: Number(causal),
-          WRAP: Number(wrap),
-          ACROSS_BUCKETS: Number(acrossBuckets),
-          CORRECT: Number(duplicates === 'correct'),
-        },
         sizes: { COLUMN_VECTORS: 2 },
         params: {
           ...{ L, D: shape.D, E: shape.E, R, C, P, A, N, round, tiles, scale: scale * Math.LOG2E },
-          ...{ qkStart: 0, vStart: 0, bucketsStart: 0, outStart: 0, lseStart: 0 },
+          ...{ qkStart: 0, vStart: 0, bucketsStart: 0, windowsStart, outStart: 0, lseStart: 0 },
+          ...{ bucketWindow: 0, causal: Number(causal), wrap: Number(wrap) },
+          ...{ acrossBuckets: Number(acrossBuckets), correct: Number(duplicates === 'correct') },
+          ...{ H: 2, firstRow: 0, seed: 0, dropBelow: 0, keep: 1 },
         },
         workgroups: rows * tiles,
         buffers: {
           qk,
           inverseNorms: Float32Array.from(inverseNorms(qk, shape.D)),
-          ...{ v, order, buckets, chunks, out, lse },
+          ...{ v, buckets, index, out, lse },
         },
       });
       out = result.out;

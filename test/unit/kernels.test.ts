@@ -17,8 +17,11 @@ const PLANS = [
     { duplicates: 'count', roundBoundary: 'wrap', chunkLength: 16, causal: true },
   ),
   plan({ L: 100, D: 8 }, { numHashes: 1, acrossBuckets: false, numBuckets: [4, 8] }),
+  plan({ L: 100, D: 8 }, { window: 'bucket', dropout: 0.1 }),
 ];
-const PASSES = PLANS.flatMap(({ batches }) => batches.flatMap(({ passes }) => passes));
+const PASSES = PLANS.flatMap(({ forward, backward }) =>
+  [...forward, backward].flatMap(({ batches }) => batches.flatMap(({ passes }) => passes)),
+);
 
 /** Comments out: reasons may say what code may not. */
 function withoutComments(code: string): string {
@@ -156,10 +159,13 @@ describe('every variant compiles', async () => {
 
   test.each(NAMES)('%s', async (name) => {
     const flags = new WgslReflect(kernels[name].code).overrides.map(({ name: flag }) => flag);
-    const vectors = kernels[name].code.includes('COLUMN_VECTORS') ? [1, 2, 3, 4, 5, 6, 7, 8] : [undefined];
-    for (const COLUMN_VECTORS of vectors) {
-      for (const constants of combinations(flags)) {
-        const sizes: Record<string, number> = COLUMN_VECTORS === undefined ? {} : { COLUMN_VECTORS };
+    const constantsOfText = ['COLUMN_VECTORS', 'DEPTH_VECTORS'].filter((size) =>
+      kernels[name].code.includes(`const ${size}:`),
+    );
+    // Sizes change arrays alone: all flags at one of them, no flag at the others.
+    for (const vectors of constantsOfText.length > 0 ? [2, 1, 4, 8] : [0]) {
+      const sizes = Object.fromEntries(constantsOfText.map((size) => [size, vectors]));
+      for (const constants of vectors === 2 || vectors === 0 ? combinations(flags) : [{}]) {
         const variant = JSON.stringify({ ...constants, ...sizes });
         expect(await errorOf(name, constants, sizes), variant).toBeUndefined();
       }

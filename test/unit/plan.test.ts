@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { plan } from '../../src/index.js';
+import { type OpPlan, plan } from '../../src/index.js';
+import type { Pass } from '../../src/webgpu/kernels.js';
 import { defaultBuckets } from '../oracle/defaultBuckets.js';
 
 const LIMITS = {
@@ -10,34 +11,48 @@ const LIMITS = {
 
 describe('plan', () => {
   test('a call of four rounds', () => {
-    const { batches, chunks, dispatches, settings } = plan({ B: 2, H: 8, L: 4096, D: 64, E: 32 });
+    const { forward, backward, chunks, dispatches, settings } = plan({ B: 2, H: 8, L: 4096, D: 64, E: 32 });
     expect(chunks).toBe(64);
     expect(settings).toMatchObject({ R: 4, C: 64, P: 1, A: 0, N: 128, factors: [128], F: 64 });
-    expect(batches).toHaveLength(1);
-    const passes = batches[0]?.passes.map(({ kernel, workgroups }) => [kernel, workgroups]);
+    const passesOf = (op: OpPlan) => op.batches.flatMap(({ passes }) => passes.map(kernelAndSize));
+    const kernelAndSize = ({ kernel, workgroups }: Pass) => [kernel, workgroups];
     const rows = 16;
-    expect(passes).toEqual([
-      ['hash/rotate', rows * 4 * 64],
+    const sort = [
       ['sort/count', rows * 4 * 4],
       ['sort/scan', rows * 4],
       ['sort/place', rows * 4 * 4],
       ['attend/normalise', (rows * 4096) / 64],
+    ];
+    expect(forward.map(({ name }) => name)).toEqual(['LshBuckets', 'LshAttention']);
+    expect(forward.flatMap(passesOf)).toEqual([
+      ['hash/rotate', rows * 4 * 64],
+      ...sort,
       ...[0, 1, 2, 3].map(() => ['attend/forward', rows * 128]),
     ]);
     expect(dispatches).toBe(9);
+    expect(passesOf(backward)).toEqual([
+      ...sort,
+      ['attend/delta', (rows * 4096) / 64],
+      ...[0, 1, 2, 3].flatMap(() => [
+        ['attend/backward_query', rows * 128],
+        ['attend/backward_key', rows * 128],
+      ]),
+    ]);
   });
 
   test('bytes', () => {
     const [B, H, L, D, E, R] = [2, 8, 4096, 64, 32, 4];
-    const { bytes, scratch } = plan({ B, H, L, D, E });
+    const { bytes, forward, backward } = plan({ B, H, L, D, E });
+    const scratch = forward[1]?.scratch ?? {};
     expect(bytes.inputs).toBe(B * H * L * (D + E) * 4);
     expect(bytes.outputs).toBe(B * H * L * (E + 1) * 4);
-    for (const name of ['buckets', 'order', 'chunks']) {
-      expect(scratch[name], name).toBe(B * H * R * L * 4);
-    }
+    expect(scratch.index).toBe(2 * B * H * R * L * 4); // tokens by slot, chunks by token
     expect(scratch.inverseNorms).toBe(B * H * L * 4);
     expect(scratch.counts).toBe(B * H * R * 4 * 129 * 4);
-    expect(bytes.scratch).toBeGreaterThanOrEqual(Object.values(scratch).reduce((sum, n) => sum + n, 0));
+    const buckets = B * H * R * L * 4;
+    const all = Object.values(scratch).reduce((sum, n) => sum + n, buckets);
+    expect(bytes.scratch).toBeGreaterThanOrEqual(all);
+    expect(backward.scratch).toEqual({ ...scratch, facts: B * H * L * 16 });
     expect(bytes.peak).toBe(bytes.inputs + bytes.outputs + bytes.scratch);
   });
 
@@ -59,19 +74,22 @@ describe('plan', () => {
 
   test('given buckets need no hash, one round no chunks', () => {
     const kernelsOf = (options: Parameters<typeof plan>[1]) =>
-      plan({ L: 100, D: 8 }, options).batches.flatMap(({ passes }) => passes.map(({ kernel }) => kernel));
+      plan({ L: 100, D: 8 }, options).forward.flatMap(({ batches }) =>
+        batches.flatMap(({ passes }) => passes.map(({ kernel }) => kernel)),
+      );
     expect(kernelsOf({ numHashes: 2 })).toContain('hash/rotate');
-    expect(plan({ L: 100, D: 8 }, { numHashes: 2 }).scratch).toHaveProperty('chunks');
-    expect(plan({ L: 100, D: 8 }, { numHashes: 1 }).scratch).not.toHaveProperty('chunks');
-    expect(plan({ L: 100, D: 8 }, { numHashes: 2, duplicates: 'count' }).scratch).not.toHaveProperty(
-      'chunks',
-    );
+    const indexOf = (options: Parameters<typeof plan>[1]) =>
+      plan({ L: 100, D: 8 }, options).forward.at(-1)?.scratch.index;
+    expect(indexOf({ numHashes: 2 })).toBe(2 * 2 * 100 * 4);
+    expect(indexOf({ numHashes: 1 })).toBe(100 * 4);
+    expect(indexOf({ numHashes: 2, duplicates: 'count' })).toBe(2 * 100 * 4);
+    expect(indexOf({ numHashes: 2, window: 'bucket', numBuckets: 6 })).toBe(2 * (100 + 8) * 4);
   });
 
   test('rows go in batches where a binding is small, each row once', () => {
     const limits = { ...LIMITS, maxStorageBufferBindingSize: 2 ** 16 };
     const shape = { B: 3, H: 5, L: 100, D: 24, E: 17 };
-    const { batches, scratch, dispatches } = plan(shape, { numHashes: 2 }, limits);
+    const { batches, scratch, dispatches } = plan(shape, { numHashes: 2 }, limits).forward[1] as OpPlan;
     expect(batches.length).toBeGreaterThan(1);
     let next = 0;
     for (const { firstRow, rows, parts } of batches) {
@@ -99,7 +117,7 @@ describe('plan', () => {
 
   test('each batch begins its passes at its first row', () => {
     const limits = { ...LIMITS, maxStorageBufferBindingSize: 2 ** 16 };
-    const { batches } = plan({ H: 11, L: 99, D: 24 }, {}, limits);
+    const { batches } = plan({ H: 11, L: 99, D: 24 }, {}, limits).forward[1] as OpPlan;
     for (const { firstRow, parts, passes } of batches) {
       const forward = passes.find(({ kernel }) => kernel === 'attend/forward');
       const { offset } = parts.qk ?? { offset: -1 };
@@ -125,8 +143,9 @@ describe('plan', () => {
   test('prints itself', () => {
     const text = String(plan({ B: 2, H: 4, L: 1000, D: 64, E: 32 }, { numHashes: 2, numBuckets: [4, 8] }));
     expect(text).toContain('B=2 H=4 L=1000 D=64 E=32  R=2 N=4·8 C=64 P=1 A=0');
-    expect(text).toContain('16 chunks, 7 dispatches');
-    for (const word of ['hash/rotate', 'attend/forward', 'order', 'inverseNorms', 'peak']) {
+    expect(text).toContain('16 chunks');
+    expect(text).toContain('LshAttention: 6 dispatches');
+    for (const word of ['hash/rotate', 'attend/forward', 'backward_key', 'index', 'inverseNorms', 'peak']) {
       expect(text).toContain(word);
     }
     expect(text).not.toMatch(/undefined|NaN|Infinity/);

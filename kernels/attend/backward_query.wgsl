@@ -1,0 +1,447 @@
+// Gradient of one round of LSH attention with respect to the queries, added to the rounds before it.
+//
+//   qk [BH, L, D]   v, grad [BH, L, E]   buckets [BH, R, L]
+//   facts [BH, L]: 1/|k|, log-sum-exp over all rounds in units of log2, delta
+//   index, as in forward.wgsl
+//   →   dqk [BH, L, D]: the part of the queries; backward_key.wgsl adds the keys'
+//
+// The weights are computed again from the log-sum-exp over all rounds, so that every pair is one term
+// (algorithm.md, "Backward, in one pass"):  w = exp(s − lse),  dS = w·(grad·v − delta),  dqk += scale·dS·k.
+//
+// Tiles, segments, lanes and masks are those of forward.wgsl: one workgroup per (32 slots of the sorted
+// row, b·h), 8×8 lanes. Lane (x, y) owns queries y + 8a with keys 4x … 4x+3, then the same queries with
+// columns 4x … 4x+3 of every 32. A token is a query of exactly one tile in a round: no two workgroups meet.
+
+struct Params {
+  L: u32,
+  D: u32,
+  E: u32,
+  R: u32,
+  C: u32,
+  P: u32,
+  A: u32,
+  N: u32,
+  round: u32,
+  tiles: u32,              // ceil(L / 32)
+  workgroups: u32,
+  qkStart: u32,            // elements between a binding's start and the first row of this batch
+  vStart: u32,
+  bucketsStart: u32,
+  windowsStart: u32,       // elements of index before the windows
+  bucketWindow: u32,       // the options, 0 or 1
+  causal: u32,
+  wrap: u32,
+  acrossBuckets: u32,
+  correct: u32,
+  gradStart: u32,
+  dqkStart: u32,
+  logitScale: f32,         // of the logits, times log2(e)
+  scale: f32,              // of the logits
+  firstRow: u32,           // first b·h of this batch of rows
+  H: u32,
+  seed: u32,
+  dropBelow: u32,          // a pair whose random word is below this is dropped
+  keep: f32,               // 1 / (1 − dropout)
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> qk: array<f32>;
+@group(0) @binding(2) var<storage, read> v: array<f32>;
+@group(0) @binding(3) var<storage, read> grad: array<f32>;
+@group(0) @binding(4) var<storage, read> facts: array<vec4f>;
+@group(0) @binding(5) var<storage, read> buckets: array<i32>;
+@group(0) @binding(6) var<storage, read> index: array<u32>;
+@group(0) @binding(7) var<storage, read_write> dqk: array<f32>;
+
+const TILE: u32 = 32u;         // queries, and keys, of a tile
+const PITCH: u32 = 9u;         // vec4 a staged row of 32 floats, plus one against bank conflicts
+const COLUMN_PITCH: u32 = 17u; // likewise for 64 floats
+const DEPTH_VECTORS: u32 = 2u; // set to ceil(D / 32), or more: vec4 of dqk a lane holds for each query
+
+const NONE: u32 = 0xffffffffu; // no token: beyond the row, or padding
+
+/// Of a lane's four rows, four columns each.
+struct Tile {
+  row0: vec4f,
+  row1: vec4f,
+  row2: vec4f,
+  row3: vec4f,
+}
+
+var<workgroup> staged: array<vec4f, 2u * TILE * PITCH>; // rows of queries and keys; then columns of keys
+var<workgroup> weights: array<vec4f, TILE * PITCH>;
+var<workgroup> queryToken: array<u32, TILE>;
+var<workgroup> keyToken: array<u32, TILE>;
+var<workgroup> keyChunk: array<u32, TILE>;
+var<workgroup> keyBucket: array<u32, TILE>;
+var<workgroup> keyScale: array<f32, TILE>;
+var<workgroup> keyWord: array<u32, TILE>;
+
+fn loadQk(start: u32, d: u32) -> vec4f {
+  let at = start + d;
+  if (d + 4u <= params.D) {
+    return vec4f(qk[at], qk[at + 1u], qk[at + 2u], qk[at + 3u]);
+  }
+  var row: vec4f = vec4f();
+  for (var i = 0u; d + i < params.D; i++) {
+    row[i] = qk[at + i];
+  }
+  return row;
+}
+
+fn loadV(start: u32, e: u32) -> vec4f {
+  let at = start + e;
+  if (e + 4u <= params.E) {
+    return vec4f(v[at], v[at + 1u], v[at + 2u], v[at + 3u]);
+  }
+  var row: vec4f = vec4f();
+  for (var i = 0u; e + i < params.E; i++) {
+    row[i] = v[at + i];
+  }
+  return row;
+}
+
+fn loadGrad(start: u32, e: u32) -> vec4f {
+  let at = start + e;
+  if (e + 4u <= params.E) {
+    return vec4f(grad[at], grad[at + 1u], grad[at + 2u], grad[at + 3u]);
+  }
+  var row: vec4f = vec4f();
+  for (var i = 0u; e + i < params.E; i++) {
+    row[i] = grad[at + i];
+  }
+  return row;
+}
+
+fn chunksOf(round: u32, tokens: vec4u) -> vec4u {
+  let at = params.windowsStart + round + tokens;
+  return vec4u(index[at.x], index[at.y], index[at.z], index[at.w]);
+}
+
+fn bucketsOf(round: u32, tokens: vec4u) -> vec4u {
+  let at = round + tokens;
+  return vec4u(vec4i(buckets[at.x], buckets[at.y], buckets[at.z], buckets[at.w]));
+}
+
+/// Of four keys, those in the window of a query in chunk `own`, by this round or an earlier one.
+fn inWindow(own: u32, ownBucket: u32, keyChunks: vec4u, keyBuckets: vec4u) -> vec4<bool> {
+  if (params.bucketWindow != 0u) {
+    return keyBuckets == vec4u(ownBucket);
+  }
+  let near = keyChunks + params.P - own <= vec4u(params.P + params.A); // 0 … P + A; below zero wraps
+  if (params.acrossBuckets != 0u) {
+    return near;
+  }
+  return near & (keyBuckets == vec4u(ownBucket));
+}
+
+/// Of four keys, those that a query may see at all.
+fn visible(token: u32, ownBucket: u32, keys: vec4u) -> vec4<bool> {
+  let real = (keys != vec4u(NONE)) & vec4<bool>(ownBucket < params.N);
+  if (params.causal != 0u) {
+    return real & (keys < vec4u(token));
+  }
+  return real & (keys != vec4u(token));
+}
+
+/// A random word of a counter, as in forward.wgsl.
+fn pcg(counter: u32) -> u32 {
+  let state = counter * 747796405u + 2891336453u;
+  let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
+  return (word >> 22u) ^ word;
+}
+
+/// The random word of a row's round; the seed's stream is named "drop".
+fn roundWord(seedRow: u32, round: u32) -> u32 {
+  return pcg(pcg(pcg(pcg(params.seed ^ 0x64726f70u) + seedRow / params.H) + seedRow % params.H) + round);
+}
+
+/// What dropout makes of four weights of 1, from the random words of their queries and keys.
+fn kept(queryWords: vec4u, keyWords: vec4u) -> vec4f {
+  if (params.dropBelow == 0u) {
+    return vec4f(1.0);
+  }
+  let counters = queryWords + keyWords;
+  let words = vec4u(pcg(counters.x), pcg(counters.y), pcg(counters.z), pcg(counters.w));
+  return select(vec4f(params.keep), vec4f(), words < vec4u(params.dropBelow));
+}
+
+/// Rows of queries, and of keys at unit length, from column d on. A key's row stands where the lane that
+/// reads it meets no bank conflict: key 4x + b at b·8 + x.
+fn stageRows(lane: u32, qkRow: u32, d: u32) {
+  for (var i = lane; i < TILE * 8u; i += 64u) {
+    let r = i / 8u;
+    let column = d + i % 8u * 4u;
+    staged[r * PITCH + i % 8u] = loadQk(qkRow + queryToken[r] * params.D, column) * params.logitScale;
+    var k = vec4f();
+    if (keyToken[r] != NONE) {
+      k = loadQk(qkRow + keyToken[r] * params.D, column) * keyScale[r];
+    }
+    staged[(TILE + r % 4u * 8u + r / 4u) * PITCH + i % 8u] = k;
+  }
+}
+
+/// The same for rows of the output's gradient, and of values.
+fn stageValues(lane: u32, gradRow: u32, vRow: u32, e: u32) {
+  for (var i = lane; i < TILE * 8u; i += 64u) {
+    let r = i / 8u;
+    let column = e + i % 8u * 4u;
+    staged[r * PITCH + i % 8u] = loadGrad(gradRow + queryToken[r] * params.E, column);
+    var value = vec4f();
+    if (keyToken[r] != NONE) {
+      value = loadV(vRow + keyToken[r] * params.E, column);
+    }
+    staged[(TILE + r % 4u * 8u + r / 4u) * PITCH + i % 8u] = value;
+  }
+}
+
+/// Adds the products of a lane's four own rows with its four others, over the 32 columns staged.
+fn multiply(x: u32, y: u32, before: Tile) -> Tile {
+  var sums = before;
+  for (var c = 0u; c < 8u; c++) {
+    let b0 = staged[(TILE + x) * PITCH + c];
+    let b1 = staged[(TILE + 8u + x) * PITCH + c];
+    let b2 = staged[(TILE + 16u + x) * PITCH + c];
+    let b3 = staged[(TILE + 24u + x) * PITCH + c];
+    let a0 = staged[y * PITCH + c];
+    let a1 = staged[(y + 8u) * PITCH + c];
+    let a2 = staged[(y + 16u) * PITCH + c];
+    let a3 = staged[(y + 24u) * PITCH + c];
+    sums.row0 += vec4f(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
+    sums.row1 += vec4f(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
+    sums.row2 += vec4f(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
+    sums.row3 += vec4f(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
+  }
+  return sums;
+}
+
+/// Leaves a lane's part of a tile of weights where all lanes can read it.
+fn share(x: u32, y: u32, tile: Tile) {
+  weights[y * PITCH + x] = tile.row0;
+  weights[(y + 8u) * PITCH + x] = tile.row1;
+  weights[(y + 16u) * PITCH + x] = tile.row2;
+  weights[(y + 24u) * PITCH + x] = tile.row3;
+}
+
+/// Adds the shared weights times 32 of the 64 columns staged, for the lane's four own rows.
+fn weigh(x: u32, y: u32, half: u32, before: Tile) -> Tile {
+  var sums = before;
+  for (var k = 0u; k < TILE / 4u; k++) {
+    let start = 4u * k * COLUMN_PITCH + 8u * half + x;
+    let b0 = staged[start];
+    let b1 = staged[start + COLUMN_PITCH];
+    let b2 = staged[start + 2u * COLUMN_PITCH];
+    let b3 = staged[start + 3u * COLUMN_PITCH];
+    let w0 = weights[y * PITCH + k];
+    let w1 = weights[(y + 8u) * PITCH + k];
+    let w2 = weights[(y + 16u) * PITCH + k];
+    let w3 = weights[(y + 24u) * PITCH + k];
+    sums.row0 += w0.x * b0 + w0.y * b1 + w0.z * b2 + w0.w * b3;
+    sums.row1 += w1.x * b0 + w1.y * b1 + w1.z * b2 + w1.w * b3;
+    sums.row2 += w2.x * b0 + w2.y * b1 + w2.z * b2 + w2.w * b3;
+    sums.row3 += w3.x * b0 + w3.y * b1 + w3.z * b2 + w3.w * b3;
+  }
+  return sums;
+}
+
+/// dS of a query's four pairs: 0 where they do not count.
+fn slopes(logits: vec4f, products: vec4f, own: vec4f, counts: vec4<bool>, keep: vec4f) -> vec4f {
+  let w = exp2(min(logits - own.y, vec4f()));
+  return select(vec4f(), w * (keep * products - own.z), counts);
+}
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let ordinal = group.x + group.y * groups.x;
+  if (ordinal >= params.workgroups) {
+    return;
+  }
+  let x = lane % 8u;
+  let y = lane / 8u;
+  let L = params.L;
+  let D = params.D;
+  let C = params.C;
+  let row = ordinal / params.tiles;
+  let firstSlot = ordinal % params.tiles * TILE;
+  let endSlot = min(firstSlot + TILE, L);
+  let qkRow = params.qkStart + row * L * D;
+  let vRow = params.vStart + row * L * params.E;
+  let gradRow = params.gradStart + row * L * params.E;
+  let indexRow = row * params.R * L;
+  let bucketRow = params.bucketsStart + indexRow;
+  let roundStart = params.round * L;
+
+  // This lane's queries.
+  let slots = min(firstSlot + vec4u(y, y + 8u, y + 16u, y + 24u), vec4u(endSlot - 1u));
+  let slotsAt = indexRow + roundStart + slots;
+  let token = vec4u(index[slotsAt.x], index[slotsAt.y], index[slotsAt.z], index[slotsAt.w]);
+  let bucket = bucketsOf(bucketRow + roundStart, token);
+  let own0 = facts[row * L + token.x];
+  let own1 = facts[row * L + token.y];
+  let own2 = facts[row * L + token.z];
+  let own3 = facts[row * L + token.w];
+  let ofRound = roundWord(params.firstRow + row, params.round);
+  if (lane < TILE) {
+    queryToken[lane] = index[indexRow + roundStart + min(firstSlot + lane, endSlot - 1u)];
+  }
+  var sums: array<Tile, DEPTH_VECTORS> = array<Tile, DEPTH_VECTORS>();
+
+  // A segment of the tile: with bucketWindow the queries of one bucket, else all of them.
+  for (var segment = firstSlot; segment < endSlot;) {
+    // The slots that the segment's windows cover, as in forward.wgsl.
+    var keysFirst = 0u;
+    var keys = 0u;
+    var chunkBase = 0u;
+    if (params.bucketWindow != 0u) {
+      let own = u32(buckets[bucketRow + roundStart + index[indexRow + roundStart + segment]]);
+      if (own >= params.N) {
+        break;
+      }
+      let edge = params.windowsStart + (row * params.R + params.round) * (params.N + 2u) + own;
+      let first = index[edge];
+      segment = index[edge + 1u];
+      keysFirst = roundStart + first;
+      keys = select(segment, min(segment, endSlot), params.causal != 0u) - first;
+    } else {
+      let chunkFirst = firstSlot / C;
+      let chunkLast = (endSlot - 1u) / C;
+      if (params.wrap != 0u) {
+        let all = params.R * (L / C);
+        keysFirst = (params.round * (L / C) + chunkFirst + all - params.P % all) % all * C;
+        keys = (chunkLast - chunkFirst + 1u + params.P + params.A) * C;
+        chunkBase = params.P - chunkFirst;
+      } else {
+        let chunkStart = chunkFirst - min(params.P, chunkFirst);
+        keysFirst = roundStart + chunkStart * C;
+        keys = min((chunkLast + params.A + 1u) * C, L) - chunkStart * C;
+        chunkBase = 0u - chunkStart;
+      }
+      segment = endSlot;
+    }
+    let chunk = slots / C + chunkBase;
+
+    for (var firstKey = 0u; firstKey < keys; firstKey += TILE) {
+      workgroupBarrier();
+      if (lane < TILE) {
+        var j = NONE;
+        var ofBucket = 0u;
+        var scale = 0.0;
+        if (firstKey + lane < keys) {
+          var slot = keysFirst + firstKey + lane;
+          if (params.wrap != 0u) {
+            slot %= params.R * L;
+          }
+          j = index[indexRow + slot];
+          ofBucket = u32(buckets[bucketRow + slot / L * L + j]);
+          scale = facts[row * L + j].x;
+          if (ofBucket >= params.N) {
+            j = NONE;
+          }
+          if (params.wrap != 0u) {
+            // Another round's buckets are others: none is equal to one of this round.
+            ofBucket += (slot / L + params.R - params.round) % params.R * (params.N + 1u);
+          }
+        }
+        keyToken[lane] = j;
+        keyBucket[lane] = ofBucket;
+        keyChunk[lane] = (firstKey + lane) / C;
+        keyScale[lane] = scale;
+        keyWord[lane] = pcg(j);
+      }
+      workgroupBarrier();
+
+      var logits = Tile();
+      for (var d = 0u; d < D; d += 32u) {
+        stageRows(lane, qkRow, d);
+        workgroupBarrier();
+        logits = multiply(x, y, logits);
+        workgroupBarrier();
+      }
+      var products = Tile();
+      for (var e = 0u; e < params.E; e += 32u) {
+        stageValues(lane, gradRow, vRow, e);
+        workgroupBarrier();
+        products = multiply(x, y, products);
+        workgroupBarrier();
+      }
+
+      // Which of the lane's pairs count.
+      let first = 4u * x;
+      let j4 = vec4u(keyToken[first], keyToken[first + 1u], keyToken[first + 2u], keyToken[first + 3u]);
+      let chunk4 = vec4u(keyChunk[first], keyChunk[first + 1u], keyChunk[first + 2u], keyChunk[first + 3u]);
+      let bucket4 = vec4u(keyBucket[first], keyBucket[first + 1u], keyBucket[first + 2u], keyBucket[first + 3u]);
+      let word4 = vec4u(keyWord[first], keyWord[first + 1u], keyWord[first + 2u], keyWord[first + 3u]);
+      var counts0 = visible(token.x, bucket.x, j4) & inWindow(chunk.x, bucket.x, chunk4, bucket4);
+      var counts1 = visible(token.y, bucket.y, j4) & inWindow(chunk.y, bucket.y, chunk4, bucket4);
+      var counts2 = visible(token.z, bucket.z, j4) & inWindow(chunk.z, bucket.z, chunk4, bucket4);
+      var counts3 = visible(token.w, bucket.w, j4) & inWindow(chunk.w, bucket.w, chunk4, bucket4);
+      if (params.correct != 0u) {
+        // Each key once: a pair that an earlier round has seen is not seen again.
+        let j = min(j4, vec4u(L - 1u));
+        for (var r = 0u; r < params.round; r++) {
+          var theirs = vec4u();
+          var ours = vec4u();
+          var theirBuckets = vec4u();
+          var ourBuckets = vec4u();
+          if (params.bucketWindow == 0u) {
+            theirs = chunksOf(indexRow + r * L, j);
+            ours = chunksOf(indexRow + r * L, token);
+          }
+          if (params.bucketWindow != 0u || params.acrossBuckets == 0u) {
+            theirBuckets = bucketsOf(bucketRow + r * L, j);
+            ourBuckets = bucketsOf(bucketRow + r * L, token);
+          }
+          counts0 &= !inWindow(ours.x, ourBuckets.x, theirs, theirBuckets);
+          counts1 &= !inWindow(ours.y, ourBuckets.y, theirs, theirBuckets);
+          counts2 &= !inWindow(ours.z, ourBuckets.z, theirs, theirBuckets);
+          counts3 &= !inWindow(ours.w, ourBuckets.w, theirs, theirBuckets);
+        }
+      }
+      share(x, y, Tile(
+        slopes(logits.row0, products.row0, own0, counts0, kept(vec4u(pcg(ofRound + token.x)), word4)),
+        slopes(logits.row1, products.row1, own1, counts1, kept(vec4u(pcg(ofRound + token.y)), word4)),
+        slopes(logits.row2, products.row2, own2, counts2, kept(vec4u(pcg(ofRound + token.z)), word4)),
+        slopes(logits.row3, products.row3, own3, counts3, kept(vec4u(pcg(ofRound + token.w)), word4))));
+
+      // dS times keys, 64 columns at a time.
+      for (var c = 0u; c < DEPTH_VECTORS; c += 2u) {
+        workgroupBarrier();
+        for (var i = lane; i < TILE * 16u; i += 64u) {
+          let r = i / 16u;
+          var k = vec4f();
+          if (keyToken[r] != NONE) {
+            k = loadQk(qkRow + keyToken[r] * D, 32u * c + i % 16u * 4u) * keyScale[r];
+          }
+          staged[r * COLUMN_PITCH + i % 16u] = k;
+        }
+        workgroupBarrier();
+        for (var half = 0u; half < min(2u, DEPTH_VECTORS - c); half++) {
+          sums[c + half] = weigh(x, y, half, sums[c + half]);
+        }
+      }
+    }
+  }
+
+  for (var a = 0u; a < 4u; a++) {
+    if (firstSlot + y + 8u * a >= endSlot) {
+      continue;
+    }
+    for (var c = 0u; c < DEPTH_VECTORS; c++) {
+      let d = 32u * c + 4u * x;
+      let tile = sums[c];
+      let rows = array<vec4f, 4>(tile.row0, tile.row1, tile.row2, tile.row3);
+      for (var i = 0u; i < 4u && d + i < D; i++) {
+        let at = params.dqkStart + (row * L + token[a]) * D + d + i;
+        var before = 0.0;
+        if (params.round > 0u) {
+          before = dqk[at];
+        }
+        dqk[at] = before + params.scale * rows[a][i];
+      }
+    }
+  }
+}
