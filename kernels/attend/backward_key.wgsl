@@ -204,10 +204,10 @@ fn stageValues(lane: u32, gradRow: u32, vRow: u32, e: u32) {
   }
 }
 
-/// Adds the products of a lane's four own rows with its four others, over the 32 columns staged.
-fn multiply(x: u32, y: u32, before: Tile) -> Tile {
+/// Adds the products of a lane's four own rows with its four others, over the columns staged: 32 or fewer.
+fn multiply(x: u32, y: u32, columns: u32, before: Tile) -> Tile {
   var sums = before;
-  for (var c = 0u; c < 8u; c++) {
+  for (var c = 0u; 4u * c < min(columns, 32u); c++) {
     let b0 = staged[(TILE + x) * PITCH + c];
     let b1 = staged[(TILE + 8u + x) * PITCH + c];
     let b2 = staged[(TILE + 16u + x) * PITCH + c];
@@ -232,10 +232,11 @@ fn share(x: u32, y: u32, tile: Tile) {
   weights[(y + 24u) * PITCH + x] = tile.row3;
 }
 
-/// Adds the shared weights times 32 of the 64 columns staged, for the lane's four own rows.
-fn weigh(x: u32, y: u32, half: u32, before: Tile) -> Tile {
+/// Adds the shared weights times 32 of the 64 columns staged, for the lane's four own rows. Of the tile's
+/// others there may be fewer than 32.
+fn weigh(x: u32, y: u32, half: u32, others: u32, before: Tile) -> Tile {
   var sums = before;
-  for (var k = 0u; k < TILE / 4u; k++) {
+  for (var k = 0u; 4u * k < min(others, TILE); k++) {
     let start = 4u * k * COLUMN_PITCH + 8u * half + x;
     let b0 = staged[start];
     let b1 = staged[start + COLUMN_PITCH];
@@ -370,14 +371,14 @@ fn main(
       for (var d = 0u; d < D; d += 32u) {
         stageRows(lane, qkRow, d);
         workgroupBarrier();
-        logits = multiply(x, y, logits);
+        logits = multiply(x, y, D - d, logits);
         workgroupBarrier();
       }
       var products = Tile();
       for (var e = 0u; e < E; e += 32u) {
         stageValues(lane, gradRow, vRow, e);
         workgroupBarrier();
-        products = multiply(x, y, products);
+        products = multiply(x, y, E - e, products);
         workgroupBarrier();
       }
 
@@ -443,7 +444,7 @@ fn main(
         }
         workgroupBarrier();
         for (var half = 0u; half < min(2u, COLUMN_VECTORS - c); half++) {
-          valueSums[c + half] = weigh(x, y, half, valueSums[c + half]);
+          valueSums[c + half] = weigh(x, y, half, queries - firstQuery, valueSums[c + half]);
         }
       }
       workgroupBarrier();
@@ -464,7 +465,7 @@ fn main(
         }
         workgroupBarrier();
         for (var half = 0u; half < min(2u, DEPTH_VECTORS - c); half++) {
-          keySums[c + half] = weigh(x, y, half, keySums[c + half]);
+          keySums[c + half] = weigh(x, y, half, queries - firstQuery, keySums[c + half]);
         }
       }
     }

@@ -311,7 +311,7 @@ fn main(
           staged[(TILE + r % 4u * 8u + r / 4u) * PITCH + i % 8u] = k;
         }
         workgroupBarrier();
-        for (var c = 0u; c < 8u; c++) {
+        for (var c = 0u; 4u * c < min(D - d, 32u); c++) {
           let k0 = staged[(TILE + x) * PITCH + c];
           let k1 = staged[(TILE + 8u + x) * PITCH + c];
           let k2 = staged[(TILE + 16u + x) * PITCH + c];
@@ -398,7 +398,7 @@ fn main(
           var sum1 = sums[at + 1u] * fade.y;
           var sum2 = sums[at + 2u] * fade.z;
           var sum3 = sums[at + 3u] * fade.w;
-          for (var k = 0u; k < TILE / 4u; k++) {
+          for (var k = 0u; 4u * k < min(keys - firstKey, TILE); k++) {
             let start = 4u * k * VALUE_PITCH + 8u * half + x;
             let v0 = staged[start];
             let v1 = staged[start + VALUE_PITCH];
