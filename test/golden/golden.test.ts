@@ -4,8 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { type LshAttentionOptions, lshAttention, lshBuckets, presets } from '../../src/index.js';
 import { BACKENDS, onBackend } from '../call.js';
-import { admitted } from '../oracle/attend.js';
 import { at } from '../oracle/shape.js';
+import { admitted } from '../oracle/windows.js';
 
 /** A case of index.json. */
 interface Entry {

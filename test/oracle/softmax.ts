@@ -27,20 +27,24 @@ export function logit(
   return round(round(scale) * dot);
 }
 
-/** Softmax of `logits` over rows `keys` of `v [tokens, E]`; there must be at least one. */
+/**
+ * Softmax of `logits` over rows `keys` of `v [tokens, E]`; there must be at least one. Its weights
+ * are multiplied by `kept`, the dropout mask, after they were normalised.
+ */
 export function attendTo(
   logits: readonly number[],
   keys: readonly number[],
   v: Numbers,
   E: number,
   round: Rounding,
+  kept: readonly number[] = logits.map(() => 1),
 ): Attended {
   const most = Math.max(...logits);
   const weights = logits.map((s) => round(Math.exp(round(s - most))));
   const total = weights.reduce((sum, w) => round(sum + w), 0);
   const out = new Array<number>(E).fill(0);
   for (const [n, j] of keys.entries()) {
-    const weight = round(at(weights, n) / total);
+    const weight = round(round(at(weights, n) / total) * at(kept, n));
     for (let e = 0; e < E; e++) {
       out[e] = round(at(out, e) + round(weight * at(v, j * E + e)));
     }
