@@ -21,11 +21,20 @@ export function largestOf(values: Numbers): number {
   return Array.from(values).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 }
 
-/** The error of float32 results is at most twice that of the naive float32 formula, plus this part of the largest result. */
+/** Below this part of the largest result an error is not looked at. */
 const FLOOR = 1e-6;
 
-/** Checks results against float64, by the measure of the naive float32 formula on the same input. */
-export function expectAsExactAsFloat32(actual: Numbers, exact: Numbers, naive: Numbers, what: string): void {
-  const most = 2 * largestError(naive, exact) + FLOOR * largestOf(exact);
+/**
+ * Checks results against float64, by the measure of the naive float32 formula on the same input: an
+ * error is at most `times` its largest.
+ */
+export function expectAsExactAsFloat32(
+  actual: Numbers,
+  exact: Numbers,
+  naive: Numbers,
+  what: string,
+  times = 2,
+): void {
+  const most = times * largestError(naive, exact) + FLOOR * largestOf(exact);
   expect(largestError(actual, exact), `error of ${what}`).toBeLessThanOrEqual(most);
 }

@@ -2,10 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { expectAsExactAsFloat32 } from '../accuracy.js';
 import { integers, normals, qkv } from '../inputs.js';
 import { attend } from '../oracle/attend.js';
+import { gradient } from '../oracle/gradient.js';
 import { hash } from '../oracle/hash.js';
 import { inverseNorms } from '../oracle/normalise.js';
 import { at, toFloat32 } from '../oracle/shape.js';
 import { keyInRange, sortByKey } from '../oracle/sort.js';
+import type { AttendOptions } from '../oracle/terms.js';
 import { runKernel } from './runKernel.js';
 
 /** Rounding in float32 cannot reach farther than this, in units of |q|. */
@@ -276,65 +278,165 @@ describe('attend/normalise', () => {
   });
 });
 
-describe('attend/forward', () => {
-  // Given the oracles' sort and norms: this kernel alone, round after round.
-  test.each([
-    { L: 33, C: 5, P: 2, A: 1, R: 3, duplicates: 'correct', causal: false, acrossBuckets: true },
-    { L: 40, C: 16, P: 1, A: 0, R: 2, duplicates: 'count', causal: true, acrossBuckets: true },
-    { L: 40, C: 16, P: 1, A: 0, R: 3, duplicates: 'correct', causal: true, acrossBuckets: false },
-    { L: 32, C: 8, P: 1, A: 1, R: 2, duplicates: 'count', causal: false, acrossBuckets: false, wrap: true },
-    { L: 70, C: 40, P: 0, A: 0, R: 2, duplicates: 'correct', causal: false, acrossBuckets: true },
-  ] as const)('%o', async (options) => {
-    const { L, C, P, A, R, duplicates, causal, acrossBuckets } = options;
-    const wrap = 'wrap' in options;
-    const N = 6;
-    const shape = { B: 1, H: 2, L, D: 24, E: 40 };
-    const rows = 2;
-    const { qk, v } = qkv(shape, 3);
-    const buckets = integers(rows * R * L, N + 1, 4);
-    const padding = Array.from({ length: L }, (_, i) => i % 9 === 4);
-    for (const [i, bucket] of buckets.entries()) {
-      buckets[i] = padding[i % L] ? N : Math.min(bucket, N - 1);
-    }
-    const windowsStart = rows * R * L;
-    const index = new Uint32Array(2 * windowsStart);
-    for (let start = 0; start < windowsStart; start += L) {
-      for (const [slot, token] of sortByKey(buckets.subarray(start, start + L), N).entries()) {
-        index[start + slot] = token;
-        index[windowsStart + start + token] = Math.floor(slot / C);
+/** Options of the attend kernels, by themselves: the contract's letters. */
+const ATTEND_CASES = [
+  { L: 33, C: 5, P: 2, A: 1, R: 3, duplicates: 'correct', causal: false, acrossBuckets: true },
+  { L: 40, C: 16, P: 1, A: 0, R: 2, duplicates: 'count', causal: true, acrossBuckets: true },
+  { L: 40, C: 16, P: 1, A: 0, R: 3, duplicates: 'correct', causal: true, acrossBuckets: false },
+  { L: 32, C: 8, P: 1, A: 1, R: 2, duplicates: 'count', causal: false, acrossBuckets: false, wrap: true },
+  { L: 32, C: 8, P: 2, A: 0, R: 2, duplicates: 'count', causal: true, acrossBuckets: true, wrap: true },
+  { L: 70, C: 40, P: 0, A: 0, R: 2, duplicates: 'correct', causal: false, acrossBuckets: true },
+  { L: 70, C: 1, R: 2, duplicates: 'correct', causal: true, window: 'bucket' },
+  { L: 70, C: 1, R: 2, duplicates: 'count', causal: false, window: 'bucket', dropout: 0.25, seed: 7 },
+  { L: 40, C: 16, P: 1, A: 0, R: 2, duplicates: 'correct', causal: false, dropout: 0.5, seed: 8 },
+] as const satisfies readonly (Omit<AttendOptions, 'N'> & { L: number })[];
+
+/** Inputs of an attend kernel: two rows, some tokens of padding, sorted by the oracle. */
+function attendCase(options: Omit<AttendOptions, 'N'> & { readonly L: number }) {
+  const { L, R, C, P = 0, A = 0, window, dropout = 0 } = options;
+  const [N, rows, scale] = [6, 2, 0.7];
+  const shape = { B: 1, H: rows, L, D: 24, E: 40 };
+  const { qk, v } = qkv(shape, 3);
+  const isPadding = (token: number) => token % 9 === 4;
+  const buckets = integers(rows * R * L, N, 4).map((bucket, i) => (isPadding(i % L) ? N : bucket));
+  const windowsStart = rows * R * L;
+  const index = new Uint32Array(windowsStart + rows * R * Math.max(L, N + 2));
+  for (let row = 0; row < rows * R; row++) {
+    const ids = buckets.subarray(row * L, (row + 1) * L);
+    for (const [slot, token] of sortByKey(ids, N).entries()) {
+      index[row * L + slot] = token;
+      if (window !== 'bucket') {
+        index[windowsStart + row * L + token] = Math.floor(slot / C);
       }
     }
-    const tiles = Math.ceil(L / 32);
-    const scale = 0.7;
-    let out: Float32Array = new Float32Array(rows * L * shape.E).fill(Number.NaN);
-    let lse: Float32Array = new Float32Array(rows * L).fill(Number.NaN);
-    for (let round = 0; round < R; round++) {
+    for (let bucket = 0; window === 'bucket' && bucket < N + 2; bucket++) {
+      index[windowsStart + row * (N + 2) + bucket] = ids.filter((id) => id < bucket).length;
+    }
+  }
+  const tiles = Math.ceil(L / 32);
+  const params = {
+    ...{ L, D: shape.D, E: shape.E, R, C, P, A, N, tiles, H: rows, firstRow: 0 },
+    ...{ qkStart: 0, vStart: 0, bucketsStart: 0, windowsStart },
+    bucketWindow: Number(window === 'bucket'),
+    causal: Number(options.causal),
+    wrap: Number(options.wrap ?? false),
+    acrossBuckets: Number(options.acrossBuckets ?? true),
+    correct: Number(options.duplicates === 'correct'),
+    seed: options.seed ?? 0,
+    dropBelow: dropout * 2 ** 32,
+    keep: 1 / (1 - dropout),
+  };
+  const letters = { ...options, P, A, N, scale };
+  const inputs = { qk, v, buckets };
+  return { shape, inputs, letters, params, index, isPadding, workgroups: rows * tiles, scale };
+}
+
+describe('attend/forward', () => {
+  // Given the oracles' sort and norms: this kernel alone, round after round.
+  test.each(ATTEND_CASES)('%o', async (options) => {
+    const { shape, inputs, letters, params, index, isPadding, workgroups, scale } = attendCase(options);
+    const { H, L, D, E } = shape;
+    let out: Float32Array = new Float32Array(H * L * E).fill(Number.NaN);
+    let lse: Float32Array = new Float32Array(H * L).fill(Number.NaN);
+    for (let round = 0; round < options.R; round++) {
       const result = await runKernel('attend/forward', {
         sizes: { COLUMN_VECTORS: 2 },
-        params: {
-          ...{ L, D: shape.D, E: shape.E, R, C, P, A, N, round, tiles, scale: scale * Math.LOG2E },
-          ...{ qkStart: 0, vStart: 0, bucketsStart: 0, windowsStart, outStart: 0, lseStart: 0 },
-          ...{ bucketWindow: 0, causal: Number(causal), wrap: Number(wrap) },
-          ...{ acrossBuckets: Number(acrossBuckets), correct: Number(duplicates === 'correct') },
-          ...{ H: 2, firstRow: 0, seed: 0, dropBelow: 0, keep: 1 },
-        },
-        workgroups: rows * tiles,
-        buffers: {
-          qk,
-          inverseNorms: Float32Array.from(inverseNorms(qk, shape.D)),
-          ...{ v, buckets, index, out, lse },
-        },
+        params: { ...params, round, outStart: 0, lseStart: 0, scale: scale * Math.LOG2E },
+        workgroups,
+        buffers: { ...inputs, inverseNorms: Float32Array.from(inverseNorms(inputs.qk, D)), index, out, lse },
       });
       out = result.out;
       lse = result.lse;
     }
-    const letters = { ...options, N, scale, wrap };
-    const exact = attend({ qk, v, buckets }, shape, letters);
-    const naive = attend({ qk, v, buckets }, shape, letters, toFloat32);
+    const exact = attend(inputs, shape, letters);
+    const naive = attend(inputs, shape, letters, toFloat32);
     expectAsExactAsFloat32(out, exact.out, naive.out, 'out');
-    const seen = Array.from(lse.keys()).filter((i) => !padding[i % L] && at(exact.lse, i) > -1e37);
+    const seen = Array.from(lse.keys()).filter((i) => !isPadding(i % L) && at(exact.lse, i) > -1e37);
     expect(seen.length).toBeGreaterThan(L);
     const of = (values: ArrayLike<number>) => seen.map((i) => at(values, i));
     expectAsExactAsFloat32(of(lse), of(exact.lse), of(naive.lse), 'lse');
+  });
+});
+
+describe('attend/delta', () => {
+  test.each([
+    [1, 1],
+    [130, 3],
+    [65, 24],
+    [3, 256],
+  ])('%i tokens of depth %i', async (tokens, E) => {
+    const start = 3;
+    const out = normals(start + tokens * E, 1);
+    const grad = normals(start + tokens * E, 2);
+    const lse = normals(start + tokens, 3);
+    const lseGrad = normals(start + tokens, 4);
+    const norms = normals(tokens, 5);
+    const { facts } = await runKernel('attend/delta', {
+      params: { E, tokens, outStart: start, gradStart: start, lseStart: start, lseGradStart: start },
+      workgroups: Math.ceil(tokens / 64),
+      buffers: {
+        inverseNorms: norms,
+        out,
+        grad,
+        lse,
+        lseGrad,
+        facts: new Float32Array(4 * tokens + 4).fill(7),
+      },
+    });
+    for (let token = 0; token < tokens; token++) {
+      const terms = Array.from({ length: E }, (_, e) => {
+        const i = start + token * E + e;
+        return at(out, i) * at(grad, i);
+      });
+      const delta = terms.reduce((sum, term) => sum + term, -at(lseGrad, start + token));
+      const size = terms.reduce((sum, term) => sum + Math.abs(term), 1);
+      expect(facts[4 * token]).toBe(norms[token]);
+      expect(facts[4 * token + 1]).toBeCloseTo(at(lse, start + token) * Math.LOG2E, 5);
+      expect(Math.abs(at(facts, 4 * token + 2) - delta)).toBeLessThan(1e-6 * size);
+    }
+    expect(facts.subarray(4 * tokens)).toEqual(new Float32Array(4).fill(7));
+  });
+});
+
+describe('attend/backward_query and attend/backward_key', () => {
+  // Given the oracles' sort and log-sum-exps: these kernels alone, round after round.
+  test.each(ATTEND_CASES)('%o', async (options) => {
+    const { shape, inputs, letters, params, index, workgroups, scale } = attendCase(options);
+    const { H, L, D, E } = shape;
+    const dOut = normals(H * L * E, 11);
+    const dLse = normals(H * L, 12);
+    const { out, lse } = attend(inputs, shape, letters);
+    const norms = inverseNorms(inputs.qk, D);
+    const facts = Float32Array.from({ length: 4 * H * L }, (_, i) => {
+      const token = Math.floor(i / 4);
+      const products = Array.from({ length: E }, (_, e) => at(dOut, token * E + e) * at(out, token * E + e));
+      const delta = products.reduce((sum, product) => sum + product, -at(dLse, token));
+      return [at(norms, token), at(lse, token) * Math.LOG2E, delta, 0][i % 4] as number;
+    });
+    const common = { ...inputs, grad: dOut, facts, index };
+    let dqk: Float32Array = new Float32Array(H * L * D).fill(Number.NaN);
+    let dv: Float32Array = new Float32Array(H * L * E).fill(Number.NaN);
+    for (let round = 0; round < options.R; round++) {
+      const starts = { gradStart: 0, dqkStart: 0, dvStart: 0 };
+      const all = { ...params, ...starts, round, scale, logitScale: scale * Math.LOG2E };
+      const ofQueries = await runKernel('attend/backward_query', {
+        sizes: { DEPTH_VECTORS: 1 },
+        params: all,
+        workgroups,
+        buffers: { ...common, dqk },
+      });
+      const ofKeys = await runKernel('attend/backward_key', {
+        sizes: { DEPTH_VECTORS: 1, COLUMN_VECTORS: 2 },
+        params: all,
+        workgroups,
+        buffers: { ...common, dqk: ofQueries.dqk, dv },
+      });
+      dqk = ofKeys.dqk;
+      dv = ofKeys.dv;
+    }
+    const exact = gradient(inputs, { dOut, dLse }, shape, letters);
+    const naive = gradient(inputs, { dOut, dLse }, shape, letters, toFloat32);
+    expectAsExactAsFloat32(dqk, exact.dqk, naive.dqk, 'dqk', 3);
+    expectAsExactAsFloat32(dv, exact.dv, naive.dv, 'dv', 3);
   });
 });
