@@ -1,10 +1,13 @@
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
+import '@tensorflow/tfjs-layers'; // registers the gradients of tfjs's own ops
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, expect, test } from 'vitest';
 import {
+  denseAttention,
   denseAttentionWithLse,
   type LshAttentionOptions,
+  lshAttention,
   lshAttentionWithLse,
   lshBuckets,
   presets,
@@ -27,12 +30,17 @@ async function on(backend: string, L: number, options: LshAttentionOptions, mask
   const v = tf.tensor(wave(B * H * L * E, 78.233), [B, H, L, E]);
   const padding = Array.from({ length: B * L }, (_, i) => i % 7 !== 0 && i < 1.5 * L);
   const mask = masked ? tf.tensor(padding, [B, L], 'bool') : undefined;
+  const slope = tf.tensor(wave(B * H * L * E, 4.1414), [B, H, L, E]);
   const before = tf.memory().numTensors;
   const lsh = lshAttentionWithLse(qk, v, { ...options, mask });
   const buckets = lshBuckets(qk, { ...options, mask });
   const dense = denseAttentionWithLse(qk, v, { causal: options.causal ?? false, mask });
-  expect(tf.memory().numTensors - before).toBe(5);
-  const results = [lsh.out, lsh.lse, dense.out, dense.lse, buckets];
+  const gradients = [
+    (a: tf.Tensor, b: tf.Tensor) => lshAttention(a, b, { ...options, mask }),
+    (a: tf.Tensor, b: tf.Tensor) => denseAttention(a, b, { causal: options.causal ?? false, mask }),
+  ].flatMap((attend) => tf.grads((a, b) => tf.sum(tf.mul(attend(a, b), slope)))([qk, v]));
+  expect(tf.memory().numTensors - before).toBe(9);
+  const results = [lsh.out, lsh.lse, dense.out, dense.lse, buckets, ...gradients];
   return await Promise.all(results.map((tensor) => tensor.data()));
 }
 
@@ -45,6 +53,8 @@ const CASES: [string, number, LshAttentionOptions, boolean][] = [
     { ...presets.paper, chunkLength: 8, numBuckets: [4, 8], chunksAfter: 1 },
     true,
   ],
+  ['bucket window, dropout', 60, { window: 'bucket', numBuckets: 6, causal: true, dropout: 0.2 }, true],
+  ['dropout', 60, { chunkLength: 16, duplicates: 'count', dropout: 0.2 }, false],
 ];
 
 test.each(CASES)('wasm gives what cpu gives: %s', async (_name, L, options, masked) => {
@@ -52,10 +62,11 @@ test.each(CASES)('wasm gives what cpu gives: %s', async (_name, L, options, mask
   const wasm = await on('wasm', L, options, masked);
   for (const [k, values] of cpu.entries()) {
     const other = wasm[k] as ArrayLike<number>;
+    const tolerance = k < 5 ? 3e-6 : 2e-5; // results, gradients
     expect(other.length).toBe(values.length);
     for (let i = 0; i < values.length; i++) {
       const value = values[i] as number;
-      expect(Math.abs((other[i] as number) - value)).toBeLessThanOrEqual(3e-6 * (1 + Math.abs(value)));
+      expect(Math.abs((other[i] as number) - value)).toBeLessThanOrEqual(tolerance * (1 + Math.abs(value)));
     }
   }
 });
