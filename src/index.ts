@@ -1,3 +1,5 @@
+export { LshCache } from './attention/decode/LshCache.js';
+export type { LshCacheAppendOptions, LshCacheOptions } from './attention/decode/options.js';
 export { denseAttention, denseAttentionWithLse } from './attention/denseAttention.js';
 export {
   type AttentionWithLse,

@@ -224,7 +224,7 @@ export class Door {
     }
   }
 
-  private tensor(option: string, value: Tensor, dtypes: readonly string[]): void {
+  protected tensor(option: string, value: Tensor, dtypes: readonly string[]): void {
     if (typeof value !== 'object' || value === null || !('dataId' in value && 'isDisposed' in value)) {
       throw this.kind(`\`${option}\` must be a tf.Tensor, got ${show(value)}. Wrap it in tf.tensor().`);
     }
@@ -240,13 +240,13 @@ export class Door {
     }
   }
 
-  private sameShape(option: string, value: Tensor, expected: readonly number[], letters: string): void {
+  protected sameShape(option: string, value: Tensor, expected: readonly number[], letters: string): void {
     if (value.shape.join() !== expected.join()) {
       throw this.range(`\`${option}\` must have the shape ${letters} = [${expected}], got [${value.shape}].`);
     }
   }
 
-  private integer(option: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  protected integer(option: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
     if (!Number.isInteger(value) || value < least || value > most) {
       const bounds = most === Number.MAX_SAFE_INTEGER ? `from ${least} up` : `from ${least} to ${most}`;
       throw this.range(`\`${option}\` must be an integer ${bounds}, got ${show(value)}.`);
@@ -292,7 +292,7 @@ export class Door {
     return value;
   }
 
-  private known(options: object, names: Readonly<Record<string, true>>): void {
+  protected known(options: object, names: Readonly<Record<string, true>>): void {
     if (typeof options !== 'object' || options === null) {
       throw this.kind(`\`options\` must be an object, got ${show(options)}.`);
     }
@@ -303,11 +303,11 @@ export class Door {
     }
   }
 
-  private range(message: string): RangeError {
+  protected range(message: string): RangeError {
     return new RangeError(`${this.name}: ${message}`);
   }
 
-  private kind(message: string): TypeError {
+  protected kind(message: string): TypeError {
     return new TypeError(`${this.name}: ${message}`);
   }
 

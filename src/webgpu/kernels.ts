@@ -3,6 +3,9 @@ import attendBackwardQuery from '../../kernels/attend/backward_query.wgsl?raw';
 import attendDelta from '../../kernels/attend/delta.wgsl?raw';
 import attendForward from '../../kernels/attend/forward.wgsl?raw';
 import attendNormalise from '../../kernels/attend/normalise.wgsl?raw';
+import decodeAttend from '../../kernels/decode/attend.wgsl?raw';
+import decodeCopy from '../../kernels/decode/copy.wgsl?raw';
+import decodeLink from '../../kernels/decode/link.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
 import sortPlace from '../../kernels/sort/place.wgsl?raw';
@@ -123,6 +126,31 @@ export const kernels = {
     code: attendBackwardKey,
     params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart', 'dvStart'), ...SCALES, ...DROPOUT_PARAMS],
     buffers: { ...BACKWARD_INPUTS, dqk: 'write', dv: 'write' },
+  },
+  'decode/copy': {
+    code: decodeCopy,
+    params: [
+      ...u32('lines', 'count', 'sourceStride', 'targetStride', 'targetOffset', 'sourceStart', 'targetStart'),
+      ...u32('firstSource', 'sourceLines', 'firstTarget', 'entries', 'linesPerEntry', 'workgroups'),
+    ],
+    buffers: { source: 'read', indices: 'read', copied: 'write' },
+  },
+  'decode/link': {
+    code: decodeLink,
+    params: [
+      ...u32('T', 'N', 'length', 'capacity', 'workgroups'),
+      ...u32('newBucketsStart', 'bucketsStart', 'linksStart', 'headsStart'),
+    ],
+    buffers: { newBuckets: 'read', buckets: 'write', links: 'write', heads: 'write' },
+  },
+  'decode/attend': {
+    code: decodeAttend,
+    params: [
+      ...u32('T', 'D', 'E', 'R', 'length', 'capacity', 'workgroups'),
+      ...u32('qkStart', 'vStart', 'bucketsStart', 'linksStart', 'outStart', 'lseStart'),
+      { name: 'scale', type: 'f32' },
+    ],
+    buffers: { qk: 'read', v: 'read', buckets: 'read', links: 'read', out: 'write', lse: 'write' },
   },
 } satisfies Record<string, Kernel>;
 

@@ -1,0 +1,155 @@
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import type {
+  KernelFunc,
+  NamedAttrMap,
+  NamedTensorMap,
+  Tensor,
+  Tensor1D,
+  TensorInfo,
+} from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import { BACKEND, BufferScope, currentDevice, withFloatBuffers } from '../../webgpu/backend.js';
+import { type Binding, type BoundPass, recordPasses, UNIFORM_SLOT } from '../../webgpu/dispatch.js';
+import { kernels } from '../../webgpu/kernels.js';
+import type { Settings, Shape } from '../settings.js';
+import { CacheDoor } from './door.js';
+import {
+  appendPlan,
+  type CachePlan,
+  type Extent,
+  mostTokens,
+  movePlan,
+  roomFor,
+  TENSORS,
+  type TensorName,
+} from './plan.js';
+import type { CacheState, NewTokens } from './state.js';
+
+/** What is on the GPU, and how to read it. */
+interface Held {
+  readonly extent: Extent;
+  readonly shape: Shape;
+  readonly settings: Settings;
+  readonly tensors: Readonly<Record<TensorName, Tensor>>;
+}
+
+/** A cache in buffers with room to spare, which kernels write in place: a step touches what it adds and sees. */
+export class BufferedState implements CacheState {
+  private held: Held | undefined;
+
+  constructor(private readonly maxLength: number) {}
+
+  append({ shape, settings, qk, v, buckets }: NewTokens, attends: boolean): Tensor[] {
+    const { limits } = currentDevice();
+    const { length, capacity } = this.held?.extent ?? { length: 0, capacity: 0 };
+    const after = length + shape.L;
+    if (after > capacity) {
+      const most = mostTokens(after, shape, settings, limits, new CacheDoor('LshCache.append'));
+      const room = Math.min(roomFor(after), this.maxLength, most);
+      this.move({ shape, settings, extent: { B: shape.B, length, capacity: room } });
+    }
+    const held = this.held as Held;
+    const plan = appendPlan(shape, settings, held.extent, attends, limits);
+    const fresh = withFloatBuffers({ newQk: qk, newV: v });
+    const outputs = run('LshCacheAppend', { ...fresh, newBuckets: buckets, ...held.tensors }, plan);
+    this.held = { ...held, extent: { ...held.extent, length: after } };
+    return Object.values(outputs);
+  }
+
+  reorder(indices: Tensor1D): void {
+    if (this.held === undefined) {
+      return;
+    }
+    const { extent, shape, settings } = this.held;
+    const B = indices.size;
+    const door = new CacheDoor('LshCache.reorder');
+    const most = mostTokens(extent.length, { ...shape, B }, settings, currentDevice().limits, door);
+    const capacity = Math.min(extent.capacity, most);
+    this.move({ shape, settings, extent: { B, length: extent.length, capacity } }, indices);
+  }
+
+  dispose(): void {
+    tf.dispose({ ...this.held?.tensors });
+    this.held = undefined;
+  }
+
+  /** New tensors take the place of the old ones, if there are any. */
+  private move(to: Omit<Held, 'tensors'>, indices?: Tensor1D): void {
+    const old = this.held;
+    const reorders = indices !== undefined;
+    const plan = movePlan(to.shape, to.settings, old?.extent, to.extent, reorders, currentDevice().limits);
+    const inputs = Object.fromEntries(
+      Object.entries(old?.tensors ?? {}).map(([name, tensor]) => [`old.${name}`, tensor]),
+    );
+    const moved = run('LshCacheMove', { ...inputs, ...(reorders && { indices }) }, plan);
+    const kept = TENSORS.map((name) => [name, tf.keep(moved[name] as Tensor)]);
+    this.held = { ...to, tensors: Object.fromEntries(kept) };
+    tf.dispose({ ...old?.tensors });
+  }
+}
+
+/** Runs a plan as a kernel of tfjs: `LshCacheAppend` writes into inputs, `LshCacheMove` into outputs alone. */
+function run(
+  name: 'LshCacheAppend' | 'LshCacheMove',
+  inputs: Readonly<Record<string, Tensor>>,
+  plan: CachePlan,
+): Record<string, Tensor> {
+  if (tf.getKernel(name, BACKEND) === undefined) {
+    tf.registerKernel({ kernelName: name, backendName: BACKEND, kernelFunc });
+  }
+  const tensors = tf
+    .engine()
+    .runKernel(name, inputs as NamedTensorMap, { plan } as unknown as NamedAttrMap) as unknown as Tensor[];
+  return Object.fromEntries(Object.keys(plan.outputs).map((output, i) => [output, tensors[i] as Tensor]));
+}
+
+const kernelFunc: KernelFunc = ({ inputs, backend, attrs }) => {
+  const { plan } = attrs as unknown as { plan: CachePlan };
+  const scope = new BufferScope(backend as WebGPUBackend);
+  try {
+    return execute(plan, inputs as Record<string, TensorInfo>, scope);
+  } catch (error) {
+    scope.abandon();
+    throw error;
+  }
+};
+
+/** Finds or makes every buffer of a plan, and submits its passes. */
+function execute(
+  { outputs, cleared, batches }: CachePlan,
+  inputs: Readonly<Record<string, TensorInfo>>,
+  scope: BufferScope,
+): TensorInfo[] {
+  const buffers: Record<string, GPUBuffer> = { unused: scope.scratch(16, GPUBufferUsage.STORAGE) };
+  for (const [name, tensor] of Object.entries(inputs)) {
+    buffers[name] = scope.input(tensor);
+  }
+  const infos = Object.entries(outputs).map(([name, { shape, dtype }]) => {
+    const { info, buffer } = scope.output(shape, dtype);
+    buffers[name] = buffer;
+    return info;
+  });
+  const passes = batches.flatMap(({ parts, passes }) =>
+    passes.map((pass): BoundPass => {
+      const bindings = Object.keys(kernels[pass.kernel].buffers).map((binding) => {
+        const name = pass.aliases[binding] ?? binding;
+        return [binding, { buffer: buffers[name] as GPUBuffer, ...parts[name] } satisfies Binding];
+      });
+      return { ...pass, bindings: Object.fromEntries(bindings) };
+    }),
+  );
+  const uniforms = scope.scratch(
+    Math.max(1, passes.length) * UNIFORM_SLOT,
+    GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+  );
+  scope.submit((encoder) => {
+    for (const name of cleared) {
+      encoder.clearBuffer(buffers[name] as GPUBuffer);
+    }
+    if (passes.length > 0) {
+      recordPasses(scope.device, encoder, passes, uniforms);
+    }
+  });
+  scope.release();
+  return infos;
+}
