@@ -294,7 +294,7 @@ describe('a device of small limits', () => {
           return createBindGroup.call(device, descriptor);
         };
       };
-        const used = bufferManager.numUsedBuffers;
+      const used = bufferManager.numUsedBuffers;
       const before = memory();
       try {
         fail();

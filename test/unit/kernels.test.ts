@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { create, globals } from 'webgpu';
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
-import { plan } from '../../src/index.js';
+import { appendPlan, movePlan } from '../../src/attention/decode/plan.js';
+import { DEFAULT_LIMITS } from '../../src/attention/plan.js';
+import { type AttentionPlan, plan } from '../../src/index.js';
 import { hold } from '../../src/node/dawn.js';
 import { compile, withSizes } from '../../src/webgpu/dispatch.js';
 import { type Kernel, type KernelName, kernels } from '../../src/webgpu/kernels.js';
@@ -19,8 +21,19 @@ const PLANS = [
   plan({ L: 100, D: 8 }, { numHashes: 1, acrossBuckets: false, numBuckets: [4, 8] }),
   plan({ L: 100, D: 8 }, { window: 'bucket', dropout: 0.1 }),
 ];
-const PASSES = PLANS.flatMap(({ forward, backward }) =>
-  [...forward, backward].flatMap(({ batches }) => batches.flatMap(({ passes }) => passes)),
+const CALL = PLANS[0] as AttentionPlan;
+const HELD = { B: 1, length: 50, capacity: 64 };
+const CACHE_PLANS = [
+  ...[true, false].map((correct) =>
+    appendPlan({ ...CALL.shape, L: 3 }, { ...CALL.settings, correct }, HELD, true, DEFAULT_LIMITS),
+  ),
+  ...[true, false].map((reorders) =>
+    movePlan(CALL.shape, CALL.settings, HELD, { ...HELD, capacity: 128 }, reorders, DEFAULT_LIMITS),
+  ),
+];
+const OP_PLANS = PLANS.flatMap(({ forward, backward }) => [...forward, backward]);
+const PASSES = [...OP_PLANS, ...CACHE_PLANS].flatMap(({ batches }) =>
+  batches.flatMap(({ passes }) => passes),
 );
 
 /** Comments out: reasons may say what code may not. */
