@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { denseAttention, LshCache } from '../../src/index.js';
+import { denseAttention, LshCache, lshAttentionWithLse } from '../../src/index.js';
 import { largestError } from '../accuracy.js';
 import { BACKENDS, onBackend } from '../call.js';
 import { appendTokens, checkDecoding, decode, joined, pieces, type Sequence } from '../decode.js';
@@ -70,6 +70,40 @@ describe.each(BACKENDS)('on %s', (backend) => {
         Number(patterns[name]?.(i % L, Math.floor(i / L))),
       );
       await check({ ...of({}), mask }, pieces(L, 12, 1));
+    });
+  });
+
+  test('what the forward pass gives at every position', async () => {
+    const mask = Int32Array.from({ length: 180 }, (_, i) => Number(i % 7 > 0));
+    for (const duplicates of ['correct', 'count'] as const) {
+      const sequence = { ...of({ L: 90 }, { duplicates }), mask };
+      const { qk, v, options } = sequence;
+      await onBackend(backend, async () => {
+        const { out, lse } = tf.tidy(() => ({
+          ...lshAttentionWithLse(tf.tensor(qk, [2, 2, 90, 24]), tf.tensor(v, [2, 2, 90, 40]), {
+            ...options,
+            window: 'bucket',
+            causal: true,
+            mask: tf.tensor(mask, [2, 90], 'int32'),
+          }),
+        }));
+        for (const sizes of [pieces(90, 70, 1), pieces(90, 10, 40)]) {
+          const decoded = await decode(sequence, sizes);
+          expect(largestError(decoded.out, await out.data())).toBeLessThan(1e-5);
+          expect(largestError(decoded.lse, await lse.data())).toBeLessThan(1e-5);
+        }
+        tf.dispose([out, lse]);
+      });
+    }
+  });
+
+  test('no gradient', async () => {
+    await onBackend(backend, async () => {
+      const cache = new LshCache({ numBuckets: 2 });
+      const x = tf.ones([3, 4]);
+      expect(() => tf.grad((y) => cache.append(y, y))(x)).toThrow(/Cannot compute gradient/);
+      cache.dispose();
+      x.dispose();
     });
   });
 

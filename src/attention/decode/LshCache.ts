@@ -1,13 +1,17 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { onWebGPU, valuesAtHand } from '../../webgpu/backend.js';
-import { type AttentionWithLse, lshBuckets } from '../lshAttention.js';
+import { detach } from '../detach.js';
+import { type AttentionWithLse, lshAttentionWithLse, lshBuckets } from '../lshAttention.js';
 import type { Shape } from '../settings.js';
 import { SegmentedState } from './composed.js';
 import { CacheDoor, type CacheSettings } from './door.js';
 import type { LshCacheAppendOptions, LshCacheOptions } from './options.js';
-import type { CacheState } from './state.js';
+import type { CacheState, NewTokens } from './state.js';
 import { BufferedState } from './webgpu.js';
+
+/** A first append of at least this many tokens goes through the forward pass. */
+const LONG_PREFIX = 64;
 
 /** The tokens seen so far, and where they are. */
 interface Held {
@@ -119,8 +123,8 @@ export class LshCache {
     const { B, H, L, D, E } = shape;
     const tokens = {
       ...{ shape, settings },
-      qk: tf.reshape(qk, [B, H, L, D]),
-      v: tf.reshape(v, [B, H, L, E]),
+      qk: tf.reshape(detach(qk), [B, H, L, D]),
+      v: tf.reshape(detach(v), [B, H, L, E]),
     };
     const buckets = lshBuckets(tokens.qk, { ...this.settings.options, ...options });
     const { state, ...home } = this.held ?? {
@@ -128,9 +132,31 @@ export class LshCache {
       backend: tf.backend(),
       backendName: tf.getBackend(),
     };
-    const [out, lse] = state.append({ ...tokens, buckets }, true) as [Tensor, Tensor];
+    const { out, lse } = this.into(state, { ...tokens, buckets });
     this.held = { ...home, state, shape: { B, H, D, E }, length: this.length + L };
     return { out: tf.reshape(out, v.shape), lse: tf.reshape(lse, v.shape.slice(0, -1)) };
+  }
+
+  /** Tokens into a state, and their attention. */
+  private into(state: CacheState, tokens: NewTokens): AttentionWithLse {
+    const isFirst = this.held === undefined;
+    try {
+      // With nothing before them, many tokens are the whole forward pass, which is made for many.
+      if (isFirst && tokens.shape.L >= LONG_PREFIX) {
+        const { rotations: _, ...shared } = this.settings.options;
+        const options = { ...shared, window: 'bucket', causal: true, buckets: tokens.buckets } as const;
+        const whole = lshAttentionWithLse(tokens.qk, tokens.v, options);
+        state.append(tokens, false);
+        return whole;
+      }
+      const [out, lse] = state.append(tokens, true) as [Tensor, Tensor];
+      return { out, lse };
+    } catch (error) {
+      if (isFirst) {
+        state.dispose();
+      }
+      throw error;
+    }
   }
 
   /** Refuses work after dispose, or away from the tensors. */

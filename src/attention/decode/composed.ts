@@ -1,7 +1,6 @@
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { keysOf, maskedSoftmax, sawSomething } from '../composed.js';
-import { NOTHING_SEEN } from '../options.js';
+import { type Attended, keysOf, lastResort, maskedSoftmax } from '../composed.js';
 import type { CacheState, NewTokens } from './state.js';
 
 /** Most elements of the comparison of queries with a segment: 16 MiB. */
@@ -95,32 +94,33 @@ function attendTo(segments: readonly Segment[], tokens: NewTokens): Tensor[] {
     const own: Segment = { n: T, keys: keysOf(qk), v, buckets };
     const longest = Math.max(...[...segments, own].map(({ n }) => n));
     const block = Math.max(1, Math.floor(MOST_PAIRS / (B * H * R * longest)));
-    const outs: Tensor[] = [];
-    const lses: Tensor[] = [];
+    const parts: Attended[] = [];
     for (let first = 0; first < T; first += block) {
       const count = Math.min(block, T - first);
-      const [out, lse] = tf.tidy(() => {
-        const queries = {
-          first,
-          q: tf.slice(qk, [0, 0, first, 0], [B, H, count, D]),
-          buckets: tf.slice(buckets, [0, 0, 0, first], [B, H, R, count]),
-        };
-        const parts = [...segments, own].map((segment) =>
-          attendSegment(queries, segment, segment === own, tokens),
-        );
-        return merge(parts);
-      });
-      outs.push(out as Tensor);
-      lses.push(lse as Tensor);
+      parts.push(
+        tf.tidy(() => {
+          const queries = {
+            first,
+            q: tf.slice(qk, [0, 0, first, 0], [B, H, count, D]),
+            buckets: tf.slice(buckets, [0, 0, 0, first], [B, H, R, count]),
+          };
+          const ofSegments = [...segments, own].map((segment) =>
+            attendSegment(queries, segment, segment === own, tokens),
+          );
+          return { ...merge(ofSegments) };
+        }),
+      );
     }
-    const lse = tf.concat(lses, 1);
-    const seen = sawSomething(lse);
-    const alone = tf.sub(1, seen);
-    const values = tf.reshape(v, [B * H, T, E]);
-    return [
-      tf.reshape(tf.add(tf.mul(tf.concat(outs, 1), seen), tf.mul(values, alone)), [B, H, T, E]),
-      tf.reshape(tf.add(tf.mul(lse, seen), tf.mul(alone, NOTHING_SEEN)), [B, H, T]),
-    ];
+    const outs = tf.concat(
+      parts.map((part) => part.out),
+      1,
+    );
+    const lses = tf.concat(
+      parts.map((part) => part.lse),
+      1,
+    );
+    const { out, lse } = lastResort({ out: outs, lse: lses }, tf.reshape(v, [B * H, T, E]));
+    return [tf.reshape(out, [B, H, T, E]), tf.reshape(lse, [B, H, T])];
   });
 }
 
@@ -133,15 +133,13 @@ interface Queries {
   readonly buckets: Tensor;
 }
 
-type Part = { readonly out: Tensor; readonly lse: Tensor };
-
 /** Attention of queries to the tokens of a segment that share a bucket with them: `[BH, count, E]` and `[BH, count, 1]`. */
 function attendSegment(
   queries: Queries,
   { n, keys, v, buckets }: Segment,
   isOwn: boolean,
   { shape: { B, H, D, E }, settings: { R, N, correct, scale } }: NewTokens,
-): Part {
+): Attended {
   const count = queries.q.shape[2] as number;
   const rows = B * H;
   const theirs = tf.reshape(buckets, [rows, R, 1, n]);
@@ -164,8 +162,8 @@ function attendSegment(
 }
 
 /** Attentions of the same queries to different keys, as one. */
-function merge(parts: readonly Part[]): Tensor[] {
-  const { out, lse } = parts.reduce((before, now) => {
+function merge(parts: readonly Attended[]): Attended {
+  return parts.reduce((before, now) => {
     const most = tf.maximum(before.lse, now.lse);
     const weightBefore = tf.exp(tf.sub(before.lse, most));
     const weightNow = tf.exp(tf.sub(now.lse, most));
@@ -175,5 +173,4 @@ function merge(parts: readonly Part[]): Tensor[] {
       lse: tf.add(most, tf.log(sum)),
     };
   });
-  return [out, lse];
 }
