@@ -7,7 +7,7 @@ import '@tensorflow/tfjs-backend-webgl';
 import '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { denseAttention, lshAttentionWithLse, lshBuckets, presets } from '../../src/index.js';
+import { denseAttention, LshCache, lshAttentionWithLse, lshBuckets, presets } from '../../src/index.js';
 
 const B = 2;
 const H = 2;
@@ -74,6 +74,25 @@ describe('lshAttention in the browser', () => {
     const { out } = lshAttentionWithLse(qk, v, { chunkLength: L, causal: true });
     const dense = denseAttention(qk, v, { causal: true });
     expect(largestDifference(await out.data(), await dense.data())).toBeLessThan(1e-5);
+  });
+
+  test.each(['webgpu', 'webgl'])('%s decodes token by token what the forward pass gives', async (backend) => {
+    const options = { numBuckets: 8, numHashes: 2 };
+    const forward = await on('cpu', { ...options, window: 'bucket', causal: true }, 80);
+    expect(await tf.setBackend(backend)).toBe(true);
+    const { qk, v } = inputs(80);
+    const cache = new LshCache(options);
+    const parts = [70, 1, 1, 8].map((T) =>
+      tf.tidy(() => {
+        const first = [0, 0, cache.length, 0];
+        return cache.append(tf.slice(qk, first, [B, H, T, D]), tf.slice(v, first, [B, H, T, E]));
+      }),
+    );
+    const out = tf.concat(parts, 2);
+    expect(largestDifference(await out.data(), forward.out)).toBeLessThan(1e-4);
+    tf.dispose([qk, v, out, parts]);
+    cache.dispose();
+    await tf.setBackend('webgpu');
   });
 
   test('50 calls leave nothing behind', async () => {

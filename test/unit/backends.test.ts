@@ -7,6 +7,7 @@ import {
   denseAttention,
   denseAttentionWithLse,
   type LshAttentionOptions,
+  LshCache,
   lshAttention,
   lshAttentionWithLse,
   lshBuckets,
@@ -69,4 +70,33 @@ test.each(CASES)('wasm gives what cpu gives: %s', async (_name, L, options, mask
       expect(Math.abs((other[i] as number) - value)).toBeLessThanOrEqual(tolerance * (1 + Math.abs(value)));
     }
   }
+});
+
+test.each(['correct', 'count'] as const)('wasm decodes as cpu does: %s', async (duplicates) => {
+  const decodeOn = async (backend: string) => {
+    await tf.setBackend(backend);
+    const wave = (first: number, shape: number[]) =>
+      tf.reshape(
+        tf.mul(tf.sin(tf.mul(tf.range(first, first + tf.util.sizeFromShape(shape)), 12.9898)), 3),
+        shape,
+      );
+    const cache = new LshCache({ numBuckets: 2, numHashes: 2, duplicates });
+    const results = tf.tidy(() => {
+      const append = (n: number, T: number, options = {}) =>
+        cache.append(wave(n, [B, H, T, D]), wave(2 * n, [B, H, T, E]), options);
+      const mask = tf.tensor([1, 1, 0, 1, 1, 1, 0, 1, 1, 1], [B, 5], 'int32');
+      const before = [append(1, 70), append(2, 5, { mask }), append(3, 1), append(4, 1)];
+      cache.reorder([1, 1]);
+      return [...before, append(5, 2), append(6, 1)];
+    });
+    const values = await Promise.all(results.map((tensor) => tensor.data()));
+    tf.dispose(results);
+    cache.dispose();
+    return values.flatMap((part) => Array.from(part));
+  };
+  const cpu = await decodeOn('cpu');
+  const wasm = await decodeOn('wasm');
+  expect(wasm.length).toBe(cpu.length);
+  const errors = cpu.map((value, i) => Math.abs(value - (wasm[i] as number)));
+  expect(Math.max(...errors)).toBeLessThan(1e-5);
 });
