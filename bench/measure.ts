@@ -62,6 +62,7 @@ export async function measure(
   tf.dispose(inputs);
   const useful: Record<string, number> = {
     'hash/rotate': operations.hash,
+    'hash/hadamard': operations.hash,
     'attend/forward': operations.attend,
   };
   const kernels = [...times].map(([kernel, samples]): KernelRow => {

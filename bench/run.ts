@@ -1,6 +1,6 @@
 /**
  * npm run bench -- [--lengths 1024,4096] [--heads 8] [--depth 64] [--hashes 4] [--chunk 64] [--causal]
- *                  [--runs 5] [--json FILE]
+ *                  [--rotation hadamard] [--runs 5] [--json FILE]
  *
  * Milliseconds and useful GFLOP/s of every kernel of a forward call, by timestamps on the GPU.
  */
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     hashes: { type: 'string', default: '4' },
     chunk: { type: 'string', default: '64' },
     causal: { type: 'boolean', default: false },
+    rotation: { type: 'string', default: 'gaussian' },
     runs: { type: 'string', default: '5' },
     json: { type: 'string' },
   },
@@ -28,7 +29,12 @@ for (const length of values.lengths.split(',').map(Number)) {
   process.stderr.write(`L=${length} …\n`);
   const row = await measure(
     { B: 1, H: Number(values.heads), L: length, D: Number(values.depth), E: Number(values.depth) },
-    { numHashes: Number(values.hashes), chunkLength: Number(values.chunk), causal: values.causal },
+    {
+      numHashes: Number(values.hashes),
+      chunkLength: Number(values.chunk),
+      causal: values.causal,
+      rotation: values.rotation as 'gaussian' | 'hadamard',
+    },
     Number(values.runs),
   );
   rows.push(row);

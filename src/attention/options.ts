@@ -48,6 +48,15 @@ export interface LshAttentionOptions {
   /** Factor of the logits: a finite number above 0, or `'1/sqrt(D)'`. @default 1 */
   readonly scale?: Scale;
   /**
+   * What turns the vectors before they are hashed: `'gaussian'`, a random matrix, costs D·Σf/2 a token and
+   * round (f are the factors of `numBuckets`); `'hadamard'`, random signs and fast Hadamard transforms, three
+   * times over, costs D·log D for every D columns and next to no memory (Andoni et al. 2015, arXiv
+   * 1509.02897). Dense vectors of a depth from 32 up share buckets as often with either; shallower ones share
+   * them less often, and sparse ones tie.
+   * @default 'gaussian'
+   */
+  readonly rotation?: 'gaussian' | 'hadamard';
+  /**
    * Probability, from 0 to below 1, with which a pair's weight is dropped; those kept are scaled by
    * 1/(1−dropout). Which are dropped depends on `seed`. A query's last resort, its own v, is never dropped.
    * @default 0
@@ -55,7 +64,7 @@ export interface LshAttentionOptions {
   readonly dropout?: number;
   /** Seed of the rotations and of dropout: an unsigned 32-bit integer. The same seed gives the same buckets. @default 0 */
   readonly seed?: number;
-  /** `[H or 1, D, R, Σf/2]` float32, in place of a draw from `seed`; f are the factors of `numBuckets`. */
+  /** `[H or 1, D, R, Σf/2]` float32, in place of a draw from `seed`; with `rotation: 'gaussian'` alone. */
   readonly rotations?: Tensor;
   /**
    * `[B, H, R, L]` int32 in 0 … N, N (in every round) for padding, in place of the hash; see
@@ -89,6 +98,7 @@ export const DEFAULTS = {
   roundBoundary: 'stop',
   acrossBuckets: true,
   scale: 1,
+  rotation: 'gaussian',
   dropout: 0,
   seed: 0,
 } as const satisfies LshAttentionOptions;

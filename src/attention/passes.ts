@@ -1,4 +1,5 @@
 /** The pipelines: for each tfjs kernel of this package, its buffers and its passes. Pure. */
+import { hadamardShape, signCount } from '../hashing/hadamard.js';
 import type { Pass } from '../webgpu/kernels.js';
 import { dropoutThreshold } from './dropout.js';
 import type { Settings, Shape } from './settings.js';
@@ -6,6 +7,7 @@ import type { Settings, Shape } from './settings.js';
 // Tokens that one workgroup takes; the kernels of the same name say so too.
 const PAIR_TILE = 32;
 const HASH_TILE = 64;
+const HADAMARD_NUMBERS = 2048;
 const TOKEN_TILE = 64;
 
 /** Slices of a row to sort are at least this long, and four times as long as there are buckets. */
@@ -35,8 +37,8 @@ export interface BatchLayout {
 }
 
 /** The buffers of an op. */
-export function opBuffers(name: OpName, { B, L, D, E }: Shape, settings: Settings): OpBuffers {
-  const { R } = settings;
+export function opBuffers(name: OpName, { B, H, L, D, E }: Shape, settings: Settings): OpBuffers {
+  const { R, F } = settings;
   const qk = L * D * WORD;
   const v = L * E * WORD;
   const lse = L * WORD;
@@ -47,7 +49,9 @@ export function opBuffers(name: OpName, { B, L, D, E }: Shape, settings: Setting
       outputs: { buckets },
       scratch: {},
       whole: {
-        rotations: settings.rotationHeads * D * R * settings.F * WORD,
+        ...(settings.hadamard
+          ? { signs: signCount({ H, D, R, F }) * WORD }
+          : { rotations: settings.rotationHeads * D * R * F * WORD }),
         ...(settings.masked ? { mask: B * L * WORD } : {}),
       },
     };
@@ -97,15 +101,16 @@ function slicing(L: number, N: number): { slices: number; sliceLength: number } 
 }
 
 function hashPass({ H, L, D }: Shape, settings: Settings, { firstRow, rows, starts }: BatchLayout): Pass {
-  const { R, F, N } = settings;
-  const tiles = Math.ceil(L / HASH_TILE);
+  const { R, F, N, hadamard } = settings;
+  const tile = hadamard ? Math.min(HASH_TILE, HADAMARD_NUMBERS / hadamardShape({ D, F }).Dp) : HASH_TILE;
+  const tiles = Math.ceil(L / tile);
   return {
-    kernel: 'hash/rotate',
+    kernel: hadamard ? 'hash/hadamard' : 'hash/rotate',
     constants: { MASKED: Number(settings.masked) },
     sizes: {},
     params: {
       ...{ H, L, D, R, F, N, tiles, firstRow },
-      rotationHeads: settings.rotationHeads,
+      ...(hadamard ? {} : { rotationHeads: settings.rotationHeads }),
       qkStart: starts.qk as number,
       bucketsStart: starts.buckets as number,
       halves: settings.factors.map((f) => f / 2),

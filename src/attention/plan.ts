@@ -1,3 +1,4 @@
+import { hadamardAdditions } from '../hashing/hadamard.js';
 import type { Pass } from '../webgpu/kernels.js';
 import type { LshAttentionOptions } from './options.js';
 import { type Bytes, type OpName, opBuffers, opPasses } from './passes.js';
@@ -97,8 +98,9 @@ export function plan(
   const letters = door.letters({ B: 1, H: 1, E: shape.D, ...shape });
   const settings = door.settings(letters, options);
   const ofOp = (name: OpName) => planOp(name, letters, settings, limits, door);
+  const hash = settings.hashed ? [ofOp('LshBuckets')] : [];
   const attention = ofOp('LshAttention');
-  const forward = settings.hashed ? [ofOp('LshBuckets'), attention] : [attention];
+  const forward = [...hash, attention];
   const dispatches = sum(forward.map((op) => op.dispatches));
   const { B, H, L } = letters;
   const between = settings.hashed ? B * H * settings.R * L * WORD : 0;
@@ -124,7 +126,8 @@ function operationsOf({ B, H, L, D, E }: Shape, settings: Settings): AttentionPl
   const { R, N, C, P, A, F, hashed, bucketWindow } = settings;
   const seenKeys = bucketWindow ? L / N : Math.min(L, (1 + P + A) * C);
   const pairs = B * H * L * R * seenKeys;
-  const hash = hashed ? 2 * B * H * L * R * D * F : 0;
+  const hashOnce = settings.hadamard ? hadamardAdditions({ D, F }) : 2 * D * F;
+  const hash = hashed ? B * H * L * R * hashOnce : 0;
   const attend = 2 * pairs * (D + E);
   // Logits and weights twice, from the side of the queries and of the keys; then dqk twice and dv.
   const backward = 2 * pairs * (2 * (D + E) + 2 * D + E);
@@ -177,7 +180,7 @@ function rowsPerBatch(row: Bytes, whole: Bytes, rows: number, limits: Limits, do
     if (bytes > binding) {
       throw door.failure(
         `\`${name}\` takes ${bytes} bytes, more than the ${binding} that a binding of this device holds. ${
-          name === 'rotations'
+          name === 'rotations' || name === 'signs'
             ? 'Use factored buckets, such as numBuckets: [64, 128].'
             : 'Use a smaller batch.'
         }`,

@@ -46,6 +46,8 @@ export interface Settings extends BucketPlan {
   /** Probability with which a weight is dropped. */
   readonly dropout: number;
   readonly seed: number;
+  /** Rotations are chains of signs and Hadamard transforms, not matrices. */
+  readonly hadamard: boolean;
   /** Heads of the rotation: H, or 1 when it is shared. */
   readonly rotationHeads: number;
   readonly masked: boolean;

@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { signCount } from '../hashing/hadamard.js';
 import { DEFAULTS, type DenseAttentionOptions, type LshAttentionOptions, type Scale } from './options.js';
 import { type BucketPlan, bucketPlan, type Settings, type Shape } from './settings.js';
 
@@ -26,6 +27,7 @@ const NAMES: Record<keyof LshAttentionOptions, true> = {
   roundBoundary: true,
   acrossBuckets: true,
   scale: true,
+  rotation: true,
   dropout: true,
   seed: true,
   rotations: true,
@@ -124,8 +126,18 @@ export class Door {
     const chunks = Math.ceil(L / C);
     const buckets = this.buckets(options.numBuckets, L, C);
     this.affordable('bucket ids', B * H * R * L);
+    const hadamard =
+      this.oneOf('rotation', options.rotation ?? DEFAULTS.rotation, ['gaussian', 'hadamard']) === 'hadamard';
+    if (hadamard && options.rotations !== undefined) {
+      throw this.range(
+        "`rotations` cannot be given with `rotation: 'hadamard'`, whose rotations are no matrices. Leave `rotations` out, or set `rotation: 'gaussian'`.",
+      );
+    }
     if (options.buckets === undefined && options.rotations === undefined) {
-      this.affordable('numbers of rotations', H * D * R * buckets.F);
+      this.affordable(
+        'numbers of rotations',
+        hadamard ? signCount({ H, D, R, F: buckets.F }) : H * D * R * buckets.F,
+      );
     }
     const settings: Settings = {
       ...buckets,
@@ -142,6 +154,7 @@ export class Door {
       scale: this.scale(options.scale, D),
       dropout: this.share('dropout', options.dropout ?? DEFAULTS.dropout),
       seed: this.integer('seed', options.seed ?? DEFAULTS.seed, 0, 2 ** 32 - 1),
+      hadamard,
       rotationHeads: H,
       masked: options.mask !== undefined,
       hashed: options.buckets === undefined,

@@ -1,7 +1,9 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { KernelFunc, NamedAttrMap, NamedTensorMap, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { gaussianRotations, type RotationShape, rotationKey } from '../hashing/rotations.js';
+import { hadamardSigns } from '../hashing/hadamard.js';
+import { Recent } from '../hashing/recent.js';
+import { gaussianRotations, rotationKey } from '../hashing/rotations.js';
 import { BACKEND, BufferScope, currentDevice, withFloatBuffers } from '../webgpu/backend.js';
 import { type Binding, type BoundPass, recordPasses, UNIFORM_SLOT } from '../webgpu/dispatch.js';
 import { kernels } from '../webgpu/kernels.js';
@@ -129,7 +131,8 @@ function execute(
     buffers[name] = scope.scratch(bytes, GPUBufferUsage.STORAGE);
   }
   if (plan.name === 'LshBuckets') {
-    buffers.rotations ??= drawnRotations(scope.device, plan.shape, plan.settings);
+    const { shape, settings } = plan;
+    buffers[settings.hadamard ? 'signs' : 'rotations'] ??= drawn(scope.device, shape, settings);
   }
   const uniforms = scope.scratch(
     plan.dispatches * UNIFORM_SLOT,
@@ -149,33 +152,23 @@ function execute(
   return infos;
 }
 
-const CACHED_ROTATIONS = 4;
-const rotationBuffers = new WeakMap<GPUDevice, Map<string, GPUBuffer>>();
+const KEPT_ON_A_DEVICE = 4;
+const drawnOn = new WeakMap<GPUDevice, Recent<GPUBuffer>>();
 
-/** The rotations of a seed on the device: uploaded once, the last few kept. */
-function drawnRotations(device: GPUDevice, { H, D }: Shape, { R, F, seed }: Settings): GPUBuffer {
-  const shape: RotationShape = { H, D, R, F };
-  const cache = rotationBuffers.get(device) ?? new Map<string, GPUBuffer>();
-  rotationBuffers.set(device, cache);
-  const key = rotationKey(shape, seed);
-  let buffer = cache.get(key);
-  if (buffer === undefined) {
-    const values = gaussianRotations(shape, seed);
-    buffer = device.createBuffer({
-      label: 'rotations',
+/** The rotations or signs of a seed on the device: uploaded once, the last few kept. */
+function drawn(device: GPUDevice, { H, D }: Shape, { R, F, seed, hadamard }: Settings): GPUBuffer {
+  const recent = drawnOn.get(device) ?? new Recent<GPUBuffer>(KEPT_ON_A_DEVICE, (old) => old.destroy());
+  drawnOn.set(device, recent);
+  const shape = { H, D, R, F };
+  const label = hadamard ? 'signs' : 'rotations';
+  return recent.get(`${label} ${rotationKey(shape, seed)}`, () => {
+    const values = hadamard ? hadamardSigns(shape, seed) : gaussianRotations(shape, seed);
+    const buffer = device.createBuffer({
+      label,
       size: values.byteLength,
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
     });
     device.queue.writeBuffer(buffer, 0, values as Float32Array<ArrayBuffer>);
-  }
-  cache.delete(key);
-  cache.set(key, buffer);
-  for (const [oldest, old] of cache) {
-    if (cache.size <= CACHED_ROTATIONS) {
-      break;
-    }
-    old.destroy();
-    cache.delete(oldest);
-  }
-  return buffer;
+    return buffer;
+  });
 }

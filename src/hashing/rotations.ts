@@ -1,4 +1,5 @@
 import { normalFromWord, philox } from './random.js';
+import { Recent } from './recent.js';
 
 /** What a drawn rotation depends on. */
 export interface RotationShape {
@@ -14,8 +15,7 @@ export interface RotationShape {
 
 /** Names the random stream of the rotations: other uses of a seed draw other numbers. */
 const STREAM = 0x726f74;
-const CACHE_ENTRIES = 8;
-const cache = new Map<string, Float32Array>();
+const recent = new Recent<Float32Array>(8);
 
 /**
  * The rotation matrices `[H, D, R, F]` of a seed, entries N(0, 1). An entry depends on its own
@@ -24,17 +24,7 @@ const cache = new Map<string, Float32Array>();
  * The most recent draws are remembered, and shared: do not write to the result.
  */
 export function gaussianRotations(shape: RotationShape, seed: number): Float32Array {
-  const key = rotationKey(shape, seed);
-  const values = cache.get(key) ?? draw(shape, seed);
-  cache.delete(key);
-  cache.set(key, values);
-  for (const oldest of cache.keys()) {
-    if (cache.size <= CACHE_ENTRIES) {
-      break;
-    }
-    cache.delete(oldest);
-  }
-  return values;
+  return recent.get(rotationKey(shape, seed), () => draw(shape, seed));
 }
 
 /** A text that is equal for equal draws. */

@@ -6,6 +6,7 @@ import attendNormalise from '../../kernels/attend/normalise.wgsl?raw';
 import decodeAttend from '../../kernels/decode/attend.wgsl?raw';
 import decodeCopy from '../../kernels/decode/copy.wgsl?raw';
 import decodeLink from '../../kernels/decode/link.wgsl?raw';
+import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
 import sortPlace from '../../kernels/sort/place.wgsl?raw';
@@ -66,6 +67,14 @@ export const kernels = {
       { name: 'halves', type: 'u32', length: 20 },
     ],
     buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
+  },
+  'hash/hadamard': {
+    code: hashHadamard,
+    params: [
+      ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'qkStart', 'bucketsStart'),
+      { name: 'halves', type: 'u32', length: 20 },
+    ],
+    buffers: { qk: 'read', signs: 'read', mask: 'read', buckets: 'write' },
   },
   'sort/count': {
     code: sortCount,

@@ -51,6 +51,7 @@ describe('lshAttention in the browser', () => {
     ['defaults', { chunkLength: 16 }, L],
     ['causal', { chunkLength: 16, causal: true, numHashes: 3 }, L],
     ['paper', { ...presets.paper, chunkLength: 32 }, L],
+    ['by signs', { chunkLength: 16, rotation: 'hadamard' }, L],
     ['reformer', { ...presets.reformer, chunkLength: 16, causal: true }, 192],
   ])('%s: WebGPU gives what the cpu backend gives', async (_name, options, length) => {
     const gpu = await on('webgpu', options, length);
@@ -60,8 +61,8 @@ describe('lshAttention in the browser', () => {
     expect(largestDifference(gpu.lse, cpu.lse)).toBeLessThan(1e-5);
   });
 
-  test('WebGL gives what the cpu backend gives, from tf ops', async () => {
-    const options = { chunkLength: 16, causal: true, numHashes: 2 };
+  test.each(['gaussian', 'hadamard'])('WebGL gives what cpu gives, from tf ops: %s', async (rotation) => {
+    const options = { chunkLength: 16, causal: true, numHashes: 2, rotation };
     const webgl = await on('webgl', options);
     const cpu = await on('cpu', options);
     expect(largestDifference(webgl.buckets, cpu.buckets)).toBe(0);

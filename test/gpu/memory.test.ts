@@ -41,6 +41,7 @@ const CALLS: Record<string, (qk: tf.Tensor, v: tf.Tensor, mask: tf.Tensor) => tf
   'lshAttention with a mask': (qk, v, mask) => lshAttention(qk, v, { ...SMALL_OPTIONS, mask }),
   lshAttentionWithLse: (qk, v) => ({ ...lshAttentionWithLse(qk, v, SMALL_OPTIONS) }),
   lshBuckets: (qk) => lshBuckets(qk, SMALL_OPTIONS),
+  'lshBuckets by signs': (qk) => lshBuckets(qk, { ...SMALL_OPTIONS, rotation: 'hadamard' }),
   denseAttention: (qk, v) => denseAttention(qk, v, {}),
   'lshAttention with buckets': (qk, v, mask) => {
     const buckets = lshBuckets(qk, SMALL_OPTIONS);
@@ -148,6 +149,7 @@ describe('a device of small limits', () => {
       ...test1,
       options: { chunkLength: 10, causal: true, duplicates: 'count', roundBoundary: 'wrap' } as const,
     },
+    'by signs': { ...test1, mask, options: { ...OPTIONS, rotation: 'hadamard' } as const },
     'given rotations': { ...test1, rotations, mask, options: { ...OPTIONS, numBuckets: [4, 2] } },
   };
 

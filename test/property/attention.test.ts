@@ -43,6 +43,7 @@ const cases: fc.Arbitrary<Case> = fc
         causal: fc.boolean(),
         acrossBuckets: fc.boolean(),
         scale: fc.constantFrom(0.1, 1, 3),
+        rotation: fc.constantFrom('gaussian', 'hadamard'),
         seed: fc.nat(2 ** 32 - 1),
       },
       { requiredKeys: [] },

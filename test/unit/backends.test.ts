@@ -56,6 +56,7 @@ const CASES: [string, number, LshAttentionOptions, boolean][] = [
   ],
   ['bucket window, dropout', 60, { window: 'bucket', numBuckets: 6, causal: true, dropout: 0.2 }, true],
   ['dropout', 60, { chunkLength: 16, duplicates: 'count', dropout: 0.2 }, false],
+  ['by signs, padded', 50, { chunkLength: 16, numBuckets: [8, 150], rotation: 'hadamard' }, true],
 ];
 
 test.each(CASES)('wasm gives what cpu gives: %s', async (_name, L, options, masked) => {

@@ -20,6 +20,7 @@ const PLANS = [
   ),
   plan({ L: 100, D: 8 }, { numHashes: 1, acrossBuckets: false, numBuckets: [4, 8] }),
   plan({ L: 100, D: 8 }, { window: 'bucket', dropout: 0.1 }),
+  plan({ L: 100, D: 80 }, { rotation: 'hadamard' }),
 ];
 const CALL = PLANS[0] as AttentionPlan;
 const HELD = { B: 1, length: 50, capacity: 64 };

@@ -56,7 +56,8 @@ describe('options out of range', () => {
     ['chunkLength', -64, 'got -64'],
     ['chunksBefore', -1, 'an integer from 0 up', 'got -1'],
     ['chunksAfter', 0.5, 'an integer from 0 up', 'got 0.5'],
-    ['window', 'bucket', "must be 'chunk'", "got 'bucket'"],
+    ['window', 'buckets', "must be 'chunk' or 'bucket'", "got 'buckets'"],
+    ['dropout', 1, 'a number from 0 to below 1', 'got 1'],
     ['duplicates', 'none', "'correct' or 'count'", "got 'none'"],
     ['roundBoundary', true, "'stop' or 'wrap'", 'got true'],
     ['scale', 0, 'a finite number above 0', 'got 0'],
@@ -65,11 +66,20 @@ describe('options out of range', () => {
     ['scale', Number.NaN, 'got NaN'],
     ['scale', 1e-60, 'in float32', 'got 1e-60'],
     ['scale', 'one', "got 'one'"],
+    ['rotation', 'fast', "'gaussian' or 'hadamard'", "got 'fast'"],
+    ['rotation', true, "'gaussian' or 'hadamard'", 'got true'],
     ['seed', -1, 'an integer from 0 to 4294967295', 'got -1'],
     ['seed', 2 ** 32, 'got 4294967296'],
     ['seed', 0.5, 'got 0.5'],
   ])('%s: %o', (name, value, ...texts) => {
     expectError(attention({ [name]: value }), RangeError, /^lshAttention: /, `\`${name}\``, ...texts);
+  });
+
+  test("'hadamard' with rotations given", () => {
+    const options = { rotation: 'hadamard', rotations: tensor(3, 8, 4, 1) };
+    const texts = ['`rotations`', "`rotation: 'hadamard'`", 'Leave `rotations` out', "'gaussian'"];
+    expectError(attention(options), RangeError, /^lshAttention: /, ...texts);
+    expectError(attention({ ...options, rotations: [] }), RangeError, ...texts);
   });
 
   test("'wrap' with duplicates corrected", () => {
@@ -107,6 +117,11 @@ describe('calls of more than 2^30 elements', () => {
       RangeError,
       '2147483648 numbers of rotations',
       '[64, 128]',
+    );
+    expectError(
+      () => plan({ H: 8, L: 64, D: 64 }, { ...wide, numHashes: 256, rotation: 'hadamard' }),
+      RangeError,
+      '3221225472 numbers of rotations',
     );
   });
 });

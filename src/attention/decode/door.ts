@@ -11,6 +11,7 @@ const NAMES: Record<keyof LshCacheOptions, true> = {
   duplicates: true,
   scale: true,
   seed: true,
+  rotation: true,
   rotations: true,
   maxLength: true,
 };

@@ -4,7 +4,7 @@ import type { LshAttentionOptions } from '../options.js';
 /** The options of {@link lshAttention} that a cache takes, in the same sense. */
 type SharedOptions = Pick<
   LshAttentionOptions,
-  'numHashes' | 'numBuckets' | 'chunkLength' | 'duplicates' | 'scale' | 'seed' | 'rotations'
+  'numHashes' | 'numBuckets' | 'chunkLength' | 'duplicates' | 'scale' | 'rotation' | 'seed' | 'rotations'
 >;
 
 /**
