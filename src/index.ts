@@ -1,6 +1,7 @@
 export { LshCache } from './attention/decode/LshCache.js';
 export type { LshCacheAppendOptions, LshCacheOptions } from './attention/decode/options.js';
 export { denseAttention, denseAttentionWithLse } from './attention/denseAttention.js';
+export { localAttention } from './attention/localAttention.js';
 export {
   type AttentionWithLse,
   lshAttention,
@@ -9,6 +10,7 @@ export {
 } from './attention/lshAttention.js';
 export {
   type DenseAttentionOptions,
+  type LocalAttentionOptions,
   type LshAttentionOptions,
   NOTHING_SEEN,
   presets,

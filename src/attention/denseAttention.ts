@@ -1,13 +1,16 @@
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { attendToAll, lastResort } from './composed.js';
+import { dropoutWeights } from './dropout.js';
 import type { AttentionWithLse } from './lshAttention.js';
 import type { DenseAttentionOptions } from './options.js';
+import type { Shape } from './settings.js';
 import { Door } from './validate.js';
 
 /**
  * Exact attention with {@link lshAttention}'s keys, masks and last resort: what it converges to as
- * rounds grow. Time grows with L²; queries go in blocks, so that memory does not.
+ * rounds grow. Time grows with L²; queries go in blocks, so that memory does not, unless a gradient
+ * is asked for. `dropout` drops the pairs that {@link lshAttention} drops in its first round.
  *
  * @param qk `[B, H, L, D]`, `[H, L, D]` or `[L, D]`, float32: queries and keys.
  * @param v the same but for the last axis: values.
@@ -30,7 +33,7 @@ export function denseAttentionWithLse(
 function attend(name: string, qk: Tensor, v: Tensor, options: DenseAttentionOptions): AttentionWithLse {
   const door = new Door(name);
   const shape = door.shape(qk, v);
-  const { causal, scale } = door.denseSettings(shape, options);
+  const { causal, scale, dropout, seed } = door.denseSettings(shape, options);
   const { B, H, L, D, E } = shape;
   const rows = B * H;
   if (rows * L === 0) {
@@ -48,14 +51,27 @@ function attend(name: string, qk: Tensor, v: Tensor, options: DenseAttentionOpti
       tf.mul(pairs, tf.reshape(real, [rows, 1, L])),
       tf.reshape(tf.slice(real, [0, first], [rows, count]), [rows, count, 1]),
     );
-    return { admitted };
+    return dropout === 0 ? { admitted } : { admitted, kept: multipliers(dropout, seed, shape, first, count) };
   });
   const { out, lse } = lastResort(attended, values);
   return { out: tf.reshape(out, v.shape), lse: tf.reshape(lse, v.shape.slice(0, -1)) };
 }
 
+/** What dropout multiplies the weights of a block of queries by, `[B·H, count, L]`. */
+function multipliers(p: number, seed: number, shape: Shape, first: number, count: number): Tensor {
+  const { B, H, L } = shape;
+  const weights = dropoutWeights(shape, { p, seed }, 0, {
+    blocks: 1,
+    queries: Int32Array.from({ length: count }, (_, i) => first + i),
+    keys: Int32Array.from({ length: L }, (_, j) => j),
+    queriesPerBlock: count,
+    keysPerBlock: L,
+  });
+  return tf.tensor(weights, [B * H, count, L]);
+}
+
 /** `[B·H, L]` float32: 1 for a token, 0 for padding. */
-function realTokens(mask: Tensor | undefined, { B, H, L }: { B: number; H: number; L: number }): Tensor {
+function realTokens(mask: Tensor | undefined, { B, H, L }: Shape): Tensor {
   if (mask === undefined) {
     return tf.ones([B * H, L]);
   }

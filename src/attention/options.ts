@@ -84,6 +84,30 @@ export interface DenseAttentionOptions {
   readonly mask?: Tensor;
   /** Factor of the logits: a finite number above 0, or `'1/sqrt(D)'`. @default 1 */
   readonly scale?: Scale;
+  /** The share of attention weights that is dropped, in [0, 1); those kept grow by 1/(1 − share). @default 0 */
+  readonly dropout?: number;
+  /** Seed of the dropout: an unsigned 32-bit integer. @default 0 */
+  readonly seed?: number;
+}
+
+/** Options of {@link localAttention}. */
+export interface LocalAttentionOptions {
+  /** C, the tokens of a chunk: an integer from 1 up. @default 64 */
+  readonly chunkLength?: number;
+  /** P, how many chunks before its own a token sees: an integer from 0 up. @default 1 */
+  readonly chunksBefore?: number;
+  /** A, how many chunks after its own a token sees: an integer from 0 up. @default 0 */
+  readonly chunksAfter?: number;
+  /** Whether a token sees no later token. @default false */
+  readonly causal?: boolean;
+  /** `[B, L]`, bool or int32, true = attend. A padded token is seen by none and returns its own v. @default none */
+  readonly mask?: Tensor;
+  /** Factor of the logits: a finite number above 0, or `'1/sqrt(D)'`. @default '1/sqrt(D)' */
+  readonly scale?: Scale;
+  /** The share of attention weights that is dropped, in [0, 1); those kept grow by 1/(1 − share). @default 0 */
+  readonly dropout?: number;
+  /** Seed of the dropout: an unsigned 32-bit integer. @default 0 */
+  readonly seed?: number;
 }
 
 /** The defaults that do not depend on the input's shape. */

@@ -1,6 +1,12 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { signCount } from '../hashing/hadamard.js';
-import { DEFAULTS, type DenseAttentionOptions, type LshAttentionOptions, type Scale } from './options.js';
+import {
+  DEFAULTS,
+  type DenseAttentionOptions,
+  type LocalAttentionOptions,
+  type LshAttentionOptions,
+  type Scale,
+} from './options.js';
 import { type BucketPlan, bucketPlan, type Settings, type Shape } from './settings.js';
 
 /** Largest key and value depth. */
@@ -37,6 +43,14 @@ const DENSE_NAMES: Record<keyof DenseAttentionOptions, true> = {
   causal: true,
   mask: true,
   scale: true,
+  dropout: true,
+  seed: true,
+};
+const LOCAL_NAMES: Record<keyof LocalAttentionOptions, true> = {
+  chunkLength: true,
+  chunksBefore: true,
+  chunksAfter: true,
+  ...DENSE_NAMES,
 };
 
 /** The checks of one public function: every message begins with its name. */
@@ -44,30 +58,38 @@ export class Door {
   constructor(private readonly name: string) {}
 
   /** The letters of `qk [B, H, L, D]` and `v [B, H, L, E]`, or of the lower ranks. */
-  shape(qk: Tensor, v: Tensor): Shape {
-    this.tensor('qk', qk, ['float32']);
+  shape(qk: Tensor, v: Tensor, name = 'qk'): Shape {
+    this.tensor(name, qk, ['float32']);
     this.tensor('v', v, ['float32']);
     if (qk.rank < 2 || qk.rank > 4) {
       throw this.range(
-        `\`qk\` must have the shape [L, D], [H, L, D] or [B, H, L, D], got [${qk.shape}]. Reshape it.`,
+        `\`${name}\` must have the shape [L, D], [H, L, D] or [B, H, L, D], got [${qk.shape}]. Reshape it.`,
       );
     }
     if (v.rank !== qk.rank || v.shape.slice(0, -1).join() !== qk.shape.slice(0, -1).join()) {
       throw this.range(
-        `\`v\` must have the shape of \`qk\` but for its last axis, got [${v.shape}] beside [${qk.shape}].`,
+        `\`v\` must have the shape of \`${name}\` but for its last axis, got [${v.shape}] beside [${qk.shape}].`,
       );
     }
     const [B, H, L, D] = [...Array(4 - qk.rank).fill(1), ...qk.shape] as [number, number, number, number];
-    return this.letters({ B, H, L, D, E: v.shape[v.rank - 1] as number });
+    return this.letters({ B, H, L, D, E: v.shape[v.rank - 1] as number }, name);
+  }
+
+  /** The letters of `q` and `k [B, H, L, D]` and `v [B, H, L, E]`, or of the lower ranks. */
+  shapeOfThree(q: Tensor, k: Tensor, v: Tensor): Shape {
+    const shape = this.shape(q, v, 'q');
+    this.tensor('k', k, ['float32']);
+    this.sameShape('k', k, q.shape, 'of `q`');
+    return shape;
   }
 
   /** A shape given in letters. */
-  letters(shape: Shape): Shape {
+  letters(shape: Shape, queries = 'qk'): Shape {
     for (const letter of ['B', 'H', 'L'] as const) {
       this.integer(letter, shape[letter], 0);
     }
     for (const [letter, name] of [
-      ['D', 'qk'],
+      ['D', queries],
       ['E', 'v'],
     ] as const) {
       this.integer(letter, shape[letter], 1);
@@ -152,8 +174,7 @@ export class Door {
       acrossBuckets:
         this.flag('acrossBuckets', options.acrossBuckets ?? DEFAULTS.acrossBuckets) || bucketWindow,
       scale: this.scale(options.scale, D),
-      dropout: this.share('dropout', options.dropout ?? DEFAULTS.dropout),
-      seed: this.integer('seed', options.seed ?? DEFAULTS.seed, 0, 2 ** 32 - 1),
+      ...this.dropout(options),
       hadamard,
       rotationHeads: H,
       masked: options.mask !== undefined,
@@ -180,6 +201,24 @@ export class Door {
     return {
       causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
       scale: this.scale(options.scale, D),
+      ...this.dropout(options),
+    };
+  }
+
+  /** All options of local attention, filled in and checked. */
+  localSettings({ B, L, D }: Pick<Shape, 'B' | 'L' | 'D'>, options: LocalAttentionOptions) {
+    this.known(options, LOCAL_NAMES);
+    this.mask(options.mask, B, L);
+    const C = this.integer('chunkLength', options.chunkLength ?? DEFAULTS.chunkLength, 1);
+    const P = this.integer('chunksBefore', options.chunksBefore ?? DEFAULTS.chunksBefore, 0);
+    const A = this.integer('chunksAfter', options.chunksAfter ?? DEFAULTS.chunksAfter, 0);
+    return {
+      C,
+      P,
+      A,
+      causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
+      scale: this.scale(options.scale ?? '1/sqrt(D)', D),
+      ...this.dropout(options),
     };
   }
 
@@ -280,6 +319,13 @@ export class Door {
       );
     }
     return scale;
+  }
+
+  private dropout(options: Pick<DenseAttentionOptions, 'dropout' | 'seed'>) {
+    return {
+      dropout: this.share('dropout', options.dropout ?? DEFAULTS.dropout),
+      seed: this.integer('seed', options.seed ?? DEFAULTS.seed, 0, 2 ** 32 - 1),
+    };
   }
 
   private share(option: string, value: number): number {
