@@ -5,6 +5,7 @@ import { dropoutWeights } from '../../src/attention/dropout.js';
 import { type LocalAttentionOptions, localAttention } from '../../src/index.js';
 import { expectAsExactAsFloat32, largestError, largestOf } from '../accuracy.js';
 import { BACKENDS, onBackend } from '../call.js';
+import { finiteDifferences } from '../differences.js';
 import { integers, normals } from '../inputs.js';
 import { type LocalOptions, local } from '../oracle/local.js';
 import { type Letters, toFloat32 } from '../oracle/shape.js';
@@ -124,7 +125,7 @@ describe.each(BACKENDS)('on %s', (backend) => {
         const expected = finiteDifferences(
           (changed) =>
             local(...(values.map((x, m) => (m === n ? changed : x)) as typeof values), shape, letters),
-          Float64Array.from(values[n] as Float32Array),
+          values[n] as Float32Array,
           dOut,
         );
         expect(largestOf(expected)).toBeGreaterThan(0.1);
@@ -135,18 +136,3 @@ describe.each(BACKENDS)('on %s', (backend) => {
     });
   });
 });
-
-/** d/dx of f(x)·direction, by central differences. */
-function finiteDifferences(
-  f: (x: Float64Array) => Float64Array,
-  x: Float64Array,
-  direction: Float32Array,
-): Float64Array {
-  const step = 1e-5;
-  const along = (values: Float64Array) =>
-    values.reduce((sum, value, i) => sum + value * (direction[i] as number), 0);
-  return x.map((value, i) => {
-    const moved = (by: number) => along(f(x.map((other, m) => (m === i ? value + by : other))));
-    return (moved(step) - moved(-step)) / (2 * step);
-  });
-}

@@ -5,6 +5,7 @@ import {
   denseAttention,
   denseAttentionWithLse,
   type LshAttentionOptions,
+  localAttention,
   lshAttention,
   lshAttentionWithLse,
   lshBuckets,
@@ -205,6 +206,46 @@ describe('tensors', () => {
     const buckets = tf.fill([2, 3, 4, 20], bucket, 'int32');
     const texts = ['`buckets`', '0 … 4 (4 for padding)', `got ${bucket} at element 0`, '`numBuckets`'];
     expectError(attention({ buckets, numBuckets: 4 }), RangeError, ...texts);
+  });
+});
+
+describe('dropout of dense attention', () => {
+  test.each([1, -0.1, Number.NaN, '0.1'])('%o', (dropout) => {
+    expectError(
+      dense({ dropout }),
+      RangeError,
+      'denseAttention: `dropout` must be a number from 0 to below 1',
+    );
+  });
+  test('its seed', () => expectError(dense({ seed: -1 }), RangeError, '`seed`', 'got -1'));
+});
+
+describe('local attention', () => {
+  const x = () => tensor(2, 3, 20, 8);
+  const local = (options: object, q = x(), k = x(), v = x()) =>
+    expect(() => localAttention(q, k, v, options));
+  test.each([
+    ['chunkLength', 0, 'an integer from 1 up, got 0'],
+    ['chunksBefore', -1, 'an integer from 0 up, got -1'],
+    ['chunksAfter', 1.5, 'an integer from 0 up, got 1.5'],
+    ['causal', 'yes', "true or false, got 'yes'"],
+    ['scale', 0, 'a finite number above 0'],
+    ['dropout', 1, 'a number from 0 to below 1, got 1'],
+    ['seed', 0.5, 'an integer from 0 to 4294967295'],
+  ])('%s: %o', (name, value, text) => {
+    local({ [name]: value }).toThrow(`localAttention: \`${name}\` must be ${text}`);
+  });
+  test('tensors and names', () => {
+    local({}, tensor(4)).toThrow('localAttention: `q` must have the shape');
+    local({}, x(), tensor(2, 3, 20, 7)).toThrow(
+      '`k` must have the shape of `q` = [2,3,20,8], got [2,3,20,7]',
+    );
+    local({}, x(), x(), tensor(2, 3, 19, 8)).toThrow('`v` must have the shape of `q` but for its last axis');
+    local({}, tensor(2, 3, 20, 300), tensor(2, 3, 20, 300)).toThrow('depth D of `q` must be at most 256');
+    local({ mask: tensor(2, 20) }).toThrow('`mask` must be of dtype bool or int32, got float32');
+    local({ numHashes: 2 }).toThrow(
+      'there is no option `numHashes`. The options are chunkLength, chunksBefore',
+    );
   });
 });
 
