@@ -7,7 +7,12 @@ export default defineConfig({
     minify: false,
     sourcemap: true,
     lib: {
-      entry: { index: 'src/index.ts', webgpu: 'src/webgpu/device.ts', node: 'src/node/index.ts' },
+      entry: {
+        index: 'src/index.ts',
+        layers: 'src/layers/index.ts',
+        webgpu: 'src/webgpu/device.ts',
+        node: 'src/node/index.ts',
+      },
       formats: ['es'],
     },
     rolldownOptions: { external: /^(?!\.{0,2}\/)(?!src\/)[@a-z]/ },

@@ -30,6 +30,7 @@ test('the package holds the library, the kernels and its papers, nothing else', 
     'README.md',
     'package.json',
     'dist/index.js',
+    'dist/layers.js',
     'dist/node.js',
     'dist/webgpu.js',
   ]) {
@@ -57,7 +58,10 @@ test('there is no runtime dependency and no install script', () => {
   }
 });
 
-test('the root entry imports nothing but tfjs-core', () => {
+test.each([
+  ['index.js', ['@tensorflow/tfjs-core']],
+  ['layers.js', ['@tensorflow/tfjs-core', '@tensorflow/tfjs-layers']],
+])('%s imports nothing but its peers', (entry, peers) => {
   const imported = new Set<string>();
   const visit = (file: string) => {
     for (const [, path] of readFileSync(join('dist', file), 'utf8').matchAll(
@@ -70,8 +74,8 @@ test('the root entry imports nothing but tfjs-core', () => {
       }
     }
   };
-  visit('index.js');
-  expect([...imported]).toEqual(['@tensorflow/tfjs-core']);
+  visit(entry);
+  expect([...imported].sort()).toEqual(peers);
 });
 
 test('no import of the sources is circular', () => {
