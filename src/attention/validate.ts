@@ -276,7 +276,7 @@ export class Door {
     }
   }
 
-  protected tensor(option: string, value: Tensor, dtypes: readonly string[]): void {
+  tensor(option: string, value: Tensor, dtypes: readonly string[]): void {
     if (typeof value !== 'object' || value === null || !('dataId' in value && 'isDisposed' in value)) {
       throw this.kind(`\`${option}\` must be a tf.Tensor, got ${show(value)}. Wrap it in tf.tensor().`);
     }
@@ -298,7 +298,7 @@ export class Door {
     }
   }
 
-  protected integer(option: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  integer(option: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
     if (!Number.isInteger(value) || value < least || value > most) {
       const bounds = most === Number.MAX_SAFE_INTEGER ? `from ${least} up` : `from ${least} to ${most}`;
       throw this.range(`\`${option}\` must be an integer ${bounds}, got ${show(value)}.`);
@@ -335,7 +335,7 @@ export class Door {
     return value;
   }
 
-  private flag(option: string, value: boolean): boolean {
+  flag(option: string, value: boolean): boolean {
     if (typeof value !== 'boolean') {
       throw this.kind(`\`${option}\` must be true or false, got ${show(value)}.`);
     }
@@ -351,7 +351,7 @@ export class Door {
     return value;
   }
 
-  protected known(options: object, names: Readonly<Record<string, true>>): void {
+  known(options: object, names: Readonly<Record<string, true>>): void {
     if (typeof options !== 'object' || options === null) {
       throw this.kind(`\`options\` must be an object, got ${show(options)}.`);
     }
@@ -362,11 +362,11 @@ export class Door {
     }
   }
 
-  protected range(message: string): RangeError {
+  range(message: string): RangeError {
     return new RangeError(`${this.name}: ${message}`);
   }
 
-  protected kind(message: string): TypeError {
+  kind(message: string): TypeError {
     return new TypeError(`${this.name}: ${message}`);
   }
 

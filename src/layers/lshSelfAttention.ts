@@ -1,0 +1,104 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { serialization } from '@tensorflow/tfjs-core';
+import { lshAttention } from '../attention/lshAttention.js';
+import { DEFAULTS, type LshAttentionOptions } from '../attention/options.js';
+import {
+  type Call,
+  type Config,
+  givenOptions,
+  ProjectedAttention,
+  type ProjectedAttentionArgs,
+} from './projected.js';
+
+/** The options of {@link lshAttention} that are not tensors. */
+export type LshLayerOptions = Omit<LshAttentionOptions, 'mask' | 'rotations' | 'buckets'>;
+
+/**
+ * Configuration of {@link LSHSelfAttention} and {@link DenseSelfAttention}: tfjs's own, Keras's names for
+ * the projections, and the options of {@link lshAttention}.
+ */
+export interface LSHSelfAttentionArgs extends ProjectedAttentionArgs, LshLayerOptions {}
+
+const OPTIONS: Record<keyof LshLayerOptions, true> = {
+  numHashes: true,
+  numBuckets: true,
+  chunkLength: true,
+  chunksBefore: true,
+  chunksAfter: true,
+  causal: true,
+  window: true,
+  duplicates: true,
+  roundBoundary: true,
+  acrossBuckets: true,
+  scale: true,
+  seed: true,
+};
+
+/**
+ * Self-attention by {@link lshAttention}: `[batch, length, features]` → `[batch, length, outputDim]`. One
+ * projection makes queries and keys, one the values, one the output.
+ *
+ * In training every step hashes and drops anew, by seeds that follow from `seed`; outside it the seed is
+ * `seed` itself and nothing is dropped. Give each layer of a model its own `seed`.
+ *
+ * `mask` comes from a masking layer before it, or by `apply(x, { mask })`: `[batch, length]`, true = attend.
+ */
+export class LSHSelfAttention extends ProjectedAttention {
+  /** @nocollapse */
+  static className = 'LSHSelfAttention';
+  private options: LshLayerOptions;
+
+  constructor(args: LSHSelfAttentionArgs) {
+    super(args, ['query_key'], OPTIONS);
+    this.options = this.checked({ ...DEFAULTS, ...givenOptions(args, OPTIONS) });
+  }
+
+  /** R, which may change between calls: train with 4 rounds, evaluate with 8. */
+  get numHashes(): number {
+    return this.options.numHashes as number;
+  }
+
+  set numHashes(numHashes: number) {
+    this.options = this.checked({ ...this.options, numHashes });
+  }
+
+  /** What a token sees in a round; may change between calls. */
+  get window(): NonNullable<LshLayerOptions['window']> {
+    return this.options.window as NonNullable<LshLayerOptions['window']>;
+  }
+
+  set window(window: NonNullable<LshLayerOptions['window']>) {
+    this.options = this.checked({ ...this.options, window });
+  }
+
+  private checked(options: LshLayerOptions): LshLayerOptions {
+    const { chunkLength = 1, chunksBefore = 0, chunksAfter = 0, roundBoundary } = options;
+    // A length that suits the options: what is wrong with them is wrong at every length.
+    const L = roundBoundary === 'wrap' ? chunkLength * Math.max(1, chunksBefore, chunksAfter) : 1;
+    this.door.settings({ B: 1, H: this.numHeads, L, D: this.keyDim, E: this.valueDim }, options);
+    return options;
+  }
+
+  protected get baseSeed(): number {
+    return this.options.seed as number;
+  }
+
+  protected attentionOptions({ mask, seed, training }: Call): LshAttentionOptions {
+    const dropout = training ? this.options.dropout : 0;
+    return { ...this.options, seed, dropout, ...(mask && { mask }) };
+  }
+
+  protected attend([qk]: readonly Tensor[], v: Tensor, call: Call): Tensor {
+    return lshAttention(qk as Tensor, v, this.attentionOptions(call));
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), ...(this.options as Config) };
+  }
+}
+serialization.registerClass(LSHSelfAttention);
+
+/** A {@link LSHSelfAttention}, in the manner of `tf.layers`. */
+export function lshSelfAttention(args: LSHSelfAttentionArgs): LSHSelfAttention {
+  return new LSHSelfAttention(args);
+}
