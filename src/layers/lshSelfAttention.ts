@@ -31,6 +31,7 @@ const OPTIONS: Record<keyof LshLayerOptions, true> = {
   roundBoundary: true,
   acrossBuckets: true,
   scale: true,
+  dropout: true,
   seed: true,
 };
 

@@ -144,7 +144,6 @@ describe('configuration', () => {
     ['window', 'all', "`window` must be 'chunk' or 'bucket', got 'all'."],
     ['duplicates', 'drop', '`duplicates` must be'],
     ['roundBoundary', 'wrap', "`duplicates: 'correct'` cannot be had with `roundBoundary: 'wrap'`"],
-    ['rotation', 'fast', "`rotation` must be 'gaussian' or 'hadamard', got 'fast'."],
     ['buckets', 3, 'there is no option `buckets`'],
   ])('of the hash: %s %o is refused', (option, value, message) => {
     expect(() => lshSelfAttention({ ...SMALL, [option]: value })).toThrow(`LSHSelfAttention: ${message}`);
@@ -316,13 +315,13 @@ describe('what a layer computes', () => {
     const one = call(layer, x);
     call(dense, x);
     dense.setWeights(layer.getWeights());
-    layer.numHashes = 100;
-    const hundred = call(layer, x);
-    expect(await difference(hundred, call(dense, x))).toBeLessThan(1e-4);
+    const fromDense = await difference(one, call(dense, x));
+    layer.numHashes = 24;
+    expect(await difference(call(layer, x), call(dense, x))).toBeLessThan(0.5 * fromDense);
     layer.numHashes = 1;
     expect(await difference(call(layer, x), one)).toBe(0);
     layer.window = 'bucket';
-    expect(await difference(call(layer, x), one)).toBeGreaterThan(1e-3);
+    expect(await difference(call(layer, x), one)).toBeGreaterThan(0.1 * fromDense);
   });
 });
 
@@ -492,7 +491,7 @@ describe('training', () => {
       await tf.setBackend('cpu');
       expect(cpu.length).toBe(wasm.length);
       for (const [n, values] of cpu.entries()) {
-        const most = 1e-5 * (1 + largestOf(values));
+        const most = 5e-5 * (1 + largestOf(values));
         expect(largestError(wasm[n] as Float32Array, values), `gradient ${n}`).toBeLessThan(most);
       }
       // A bias of the keys alone shifts all logits of a query alike, which changes nothing.
