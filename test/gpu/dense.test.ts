@@ -1,13 +1,13 @@
 import '@tensorflow/tfjs-layers'; // registers the gradients of tfjs's ops
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { dropoutWeights } from '../../src/attention/dropout.js';
 import { denseAttention, denseAttentionWithLse, NOTHING_SEEN } from '../../src/index.js';
 import { expectAsExactAsFloat32, largestError, largestOf } from '../accuracy.js';
 import { BACKENDS, onBackend } from '../call.js';
 import { finiteDifferences } from '../differences.js';
 import { integers, normals, qkv } from '../inputs.js';
 import { dense } from '../oracle/dense.js';
+import { keptFactor } from '../oracle/dropout.js';
 import { at, type Numbers, toFloat32 } from '../oracle/shape.js';
 
 const SHAPE = { B: 2, H: 2, L: 45, D: 24, E: 40 };
@@ -74,9 +74,6 @@ describe.each(BACKENDS)('dropout and gradients on %s', (backend) => {
 
   /** The dropped attention in float64: weights are what attention to the unit vectors returns. */
   function dropped(queries: Numbers, values: Numbers, { p, seed }: { p: number; seed: number }) {
-    const range = Int32Array.from({ length: L }, (_, i) => i);
-    const pairs = { blocks: 1, queries: range, keys: range, queriesPerBlock: L, keysPerBlock: L };
-    const kept = dropoutWeights(shape, { p, seed }, 0, pairs);
     const units = Float64Array.from({ length: B * H * L * L }, (_, n) =>
       Number(Math.floor(n / L) % L === n % L),
     );
@@ -86,7 +83,8 @@ describe.each(BACKENDS)('dropout and gradients on %s', (backend) => {
       const row = Math.floor(query / L);
       let sum = 0;
       for (let j = 0; j < L; j++) {
-        const factor = lse[query] === NOTHING_SEEN ? 1 : at(kept, query * L + j);
+        const place = { b: Math.floor(row / H), h: row % H, r: 0, i: query % L, j };
+        const factor = lse[query] === NOTHING_SEEN ? 1 : keptFactor(p, seed, place);
         sum += at(weights, query * L + j) * factor * at(values, (row * L + j) * E + e);
       }
       return sum;

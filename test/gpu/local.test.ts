@@ -1,12 +1,12 @@
 import '@tensorflow/tfjs-layers'; // registers the gradients of tfjs's ops
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
-import { dropoutWeights } from '../../src/attention/dropout.js';
 import { type LocalAttentionOptions, localAttention } from '../../src/index.js';
 import { expectAsExactAsFloat32, largestError, largestOf } from '../accuracy.js';
 import { BACKENDS, onBackend } from '../call.js';
 import { finiteDifferences } from '../differences.js';
 import { integers, normals } from '../inputs.js';
+import { keptFactor } from '../oracle/dropout.js';
 import { type LocalOptions, local } from '../oracle/local.js';
 import { type Letters, toFloat32 } from '../oracle/shape.js';
 
@@ -21,17 +21,9 @@ const inputsOf = (shape: Letters) =>
   lengths(shape).map((length, n) => normals(length, 10 + n)) as [Float32Array, Float32Array, Float32Array];
 
 /** The same options in the oracle's words. */
-function lettersOf({ shape: { D, L, B, H }, options = {}, mask }: Case): LocalOptions {
+function lettersOf({ shape: { D }, options = {}, mask }: Case): LocalOptions {
   const { chunkLength = 64, chunksBefore, chunksAfter, causal, scale = '1/sqrt(D)' } = options;
-  const range = Int32Array.from({ length: L }, (_, i) => i);
-  const { dropout: p = 0, seed = 0 } = options;
-  const kept = dropoutWeights({ B, H }, { p, seed }, 0, {
-    blocks: 1,
-    queries: range,
-    keys: range,
-    queriesPerBlock: L,
-    keysPerBlock: L,
-  });
+  const { dropout = 0, seed = 0 } = options;
   return {
     C: chunkLength,
     ...(chunksBefore !== undefined && { P: chunksBefore }),
@@ -39,7 +31,7 @@ function lettersOf({ shape: { D, L, B, H }, options = {}, mask }: Case): LocalOp
     ...(causal !== undefined && { causal }),
     ...(mask && { mask }),
     scale: scale === '1/sqrt(D)' ? 1 / Math.sqrt(D) : scale,
-    kept: (b, h, i, j) => kept[((b * H + h) * L + i) * L + j] as number,
+    kept: (b, h, i, j) => keptFactor(dropout, seed, { b, h, r: 0, i, j }),
   };
 }
 
