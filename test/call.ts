@@ -2,8 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { expect } from 'vitest';
 import { type LshAttentionOptions, lshAttentionWithLse, lshBuckets, NOTHING_SEEN } from '../src/index.js';
 import { expectAsExactAsFloat32 } from './accuracy.js';
-import { type AttendOptions, attend } from './oracle/attend.js';
+import { normals } from './inputs.js';
+import { type AttendInputs, type AttendOptions, attend } from './oracle/attend.js';
 import { defaultBuckets } from './oracle/defaultBuckets.js';
+import { gradient, type OutputGradients } from './oracle/gradient.js';
 import { at, type Letters, type Numbers, toFloat32 } from './oracle/shape.js';
 
 /** The backends that every statement about results is tested on. */
@@ -42,36 +44,82 @@ export interface Results {
   readonly buckets: Int32Array;
 }
 
+/** The gradients of a case, and the buckets that it used. */
+export interface Gradients {
+  readonly dqk: Float32Array;
+  readonly dv: Float32Array;
+  readonly buckets: Int32Array;
+}
+
+/** A case as tensors on the current backend. */
+interface Tensors {
+  readonly qk: tf.Tensor;
+  readonly v: tf.Tensor;
+  readonly options: LshAttentionOptions;
+}
+
+/** The values of all tensors that a function of a case returns; what they took is given back. */
+async function valuesOf<Name extends string>(
+  test: Case,
+  during: (tensors: Tensors) => Record<Name, tf.Tensor>,
+): Promise<Record<Name, tf.DataTypeMap[tf.DataType]>> {
+  const { B, H, L, D, E } = test.shape;
+  const results = tf.tidy(() => {
+    const R = test.options?.numHashes ?? 4;
+    return during({
+      qk: tf.tensor(test.qk, [B, H, L, D], 'float32'),
+      v: tf.tensor(test.v, [B, H, L, E], 'float32'),
+      options: {
+        ...test.options,
+        ...(test.mask && { mask: tf.tensor(test.mask, [B, L], 'int32') }),
+        ...(test.rotations && { rotations: tf.tensor(test.rotations, rotationShape(test, R)) }),
+        ...(test.buckets && { buckets: tf.tensor(test.buckets, [B, H, R, L], 'int32') }),
+      },
+    });
+  });
+  try {
+    const values = {} as Record<Name, tf.DataTypeMap[tf.DataType]>;
+    for (const name of Object.keys(results) as Name[]) {
+      values[name] = await results[name].data();
+    }
+    return values;
+  } finally {
+    tf.dispose(results as tf.TensorContainer);
+  }
+}
+
 /** `lshAttentionWithLse` and `lshBuckets` of a case. */
 export function call(backend: Backend, test: Case): Promise<Results> {
   return onBackend(backend, async () => {
-    const { B, H, L, D, E } = test.shape;
-    const tensors: tf.Tensor[] = [];
-    const kept = (tensor: tf.Tensor) => {
-      tensors.push(tensor);
-      return tensor;
-    };
-    try {
-      const qk = kept(tf.tensor(test.qk, [B, H, L, D], 'float32'));
-      const v = kept(tf.tensor(test.v, [B, H, L, E], 'float32'));
-      const R = test.options?.numHashes ?? 4;
-      const options: LshAttentionOptions = {
-        ...test.options,
-        ...(test.mask && { mask: kept(tf.tensor(test.mask, [B, L], 'int32')) }),
-        ...(test.rotations && { rotations: kept(tf.tensor(test.rotations, rotationShape(test, R))) }),
-        ...(test.buckets && { buckets: kept(tf.tensor(test.buckets, [B, H, R, L], 'int32')) }),
+    const values = await valuesOf(test, ({ qk, v, options }) => ({
+      ...lshAttentionWithLse(qk, v, options),
+      buckets: lshBuckets(qk, options),
+    }));
+    return values as unknown as Results;
+  });
+}
+
+/** The gradients of Σ out·dOut + Σ lse·dLse of a case. */
+export function callGradient(
+  backend: Backend,
+  test: Case,
+  dOut: Numbers,
+  dLse?: Numbers,
+): Promise<Gradients> {
+  const { B, H, L, E } = test.shape;
+  return onBackend(backend, async () => {
+    const values = await valuesOf(test, ({ qk, v, options }) => {
+      const weights = tf.tensor(Float32Array.from(dOut), [B, H, L, E]);
+      const lseWeights = dLse && tf.tensor(Float32Array.from(dLse), [B, H, L]);
+      const loss = (qk: tf.Tensor, v: tf.Tensor) => {
+        const { out, lse } = lshAttentionWithLse(qk, v, options);
+        const ofOut = tf.sum(tf.mul(out, weights));
+        return lseWeights === undefined ? ofOut : tf.add(ofOut, tf.sum(tf.mul(lse, lseWeights)));
       };
-      const { out, lse } = lshAttentionWithLse(qk, v, options);
-      const buckets = lshBuckets(qk, options);
-      [out, lse, buckets].forEach(kept);
-      return {
-        out: (await out.data()) as Float32Array,
-        lse: (await lse.data()) as Float32Array,
-        buckets: (await buckets.data()) as Int32Array,
-      };
-    } finally {
-      tf.dispose(tensors);
-    }
+      const [dqk, dv] = tf.grads(loss)([qk, v]) as [tf.Tensor, tf.Tensor];
+      return { dqk, dv, buckets: lshBuckets(qk, options) };
+    });
+    return values as unknown as Gradients;
   });
 }
 
@@ -99,23 +147,32 @@ export function lettersOf(test: Case): AttendOptions {
     P: options.chunksBefore ?? 1,
     A: options.chunksAfter ?? 0,
     causal: options.causal ?? false,
+    window: options.window ?? 'chunk',
     duplicates: options.duplicates ?? 'correct',
     wrap: options.roundBoundary === 'wrap',
     acrossBuckets: options.acrossBuckets ?? true,
     scale: options.scale === '1/sqrt(D)' ? 1 / Math.sqrt(shape.D) : (options.scale ?? 1),
+    dropout: options.dropout ?? 0,
+    seed: options.seed ?? 0,
   };
+}
+
+/** What the oracle reads: the buckets that a call used, with N where the mask pads. */
+function oracleInputs(test: Case, buckets: Int32Array): AttendInputs {
+  const { H, L } = test.shape;
+  const { N, R } = lettersOf(test);
+  const used = buckets.map((bucket, i) => {
+    const b = Math.floor(i / (H * R * L));
+    return test.mask !== undefined && at(test.mask, b * L + (i % L)) === 0 ? N : bucket;
+  });
+  return { qk: test.qk, v: test.v, buckets: used, ...(test.buckets && { keys: test.buckets }) };
 }
 
 /** Checks a call's results against the oracle, which is given the buckets that the call used. */
 export function expectOracle(test: Case, { out, lse, buckets }: Results): void {
   const { B, H, L, E } = test.shape;
   const options = lettersOf(test);
-  const { mask } = test;
-  const used = buckets.map((bucket, i) => {
-    const b = Math.floor(i / (H * options.R * L));
-    return mask !== undefined && at(mask, b * L + (i % L)) === 0 ? options.N : bucket;
-  });
-  const inputs = { qk: test.qk, v: test.v, buckets: used, ...(test.buckets && { keys: test.buckets }) };
+  const inputs = oracleInputs(test, buckets);
   const exact = attend(inputs, test.shape, options);
   const naive = attend(inputs, test.shape, options, toFloat32);
   const lonely = Array.from(exact.lse, (_, i) => i).filter((i) => exact.lse[i] === NOTHING_SEEN);
@@ -139,4 +196,36 @@ export async function check(backend: Backend, test: Case): Promise<Results> {
   const results = await call(backend, test);
   expectOracle(test, results);
   return results;
+}
+
+/** Checks gradients against the oracle, which is given the buckets that the call used. */
+export function expectGradientOracle(
+  test: Case,
+  { dqk, dv, buckets }: Gradients,
+  from: OutputGradients,
+): void {
+  const { B, H, L, D, E } = test.shape;
+  const options = lettersOf(test);
+  const inputs = oracleInputs(test, buckets);
+  const exact = gradient(inputs, from, test.shape, options);
+  const naive = gradient(inputs, from, test.shape, options, toFloat32);
+  expectAsExactAsFloat32(dqk, exact.dqk, naive.dqk, 'dqk', 3);
+  expectAsExactAsFloat32(dv, exact.dv, naive.dv, 'dv', 3);
+  for (let token = 0; token < B * H * L; token++) {
+    if (test.mask !== undefined && test.mask[Math.floor(token / (H * L)) * L + (token % L)] === 0) {
+      const own = Array.from({ length: E }, (_, e) => Math.fround(at(from.dOut, token * E + e)));
+      expect(Array.from(dv.subarray(token * E, (token + 1) * E)), `dv of padding ${token}`).toEqual(own);
+      const still = dqk.subarray(token * D, (token + 1) * D).every((x) => x === 0);
+      expect(still, `dqk of padding ${token} is zero`).toBe(true);
+    }
+  }
+}
+
+/** Gradients of a case from seeded gradients of its outputs, checked on one backend. */
+export async function checkGradient(backend: Backend, test: Case): Promise<Gradients> {
+  const { B, H, L, E } = test.shape;
+  const from = { dOut: normals(B * H * L * E, 7), dLse: normals(B * H * L, 8) };
+  const gradients = await callGradient(backend, test, from.dOut, from.dLse);
+  expectGradientOracle(test, gradients, from);
+  return gradients;
 }

@@ -1,5 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
+// tfjs-core alone has no gradients of its ops; tfjs-layers registers them.
+import '@tensorflow/tfjs-layers';
 import { useWebGPU } from '../src/node/index.js';
 
 const { description } = await useWebGPU();

@@ -34,20 +34,16 @@ export function gradient(
   const scale = round(options.scale ?? 1);
   const { out, lse } = attend(inputs, letters, options, round);
   const norms = inverseNorms(qk, D, round);
+  const unit = Float64Array.from(qk, (x, i) => round(x * at(norms, Math.floor(i / D))));
   const dQuery = new Float64Array(B * H * L * D);
   const dKey = new Float64Array(B * H * L * D);
   const dv = new Float64Array(B * H * L * E);
-  const add = (to: Float64Array, i: number, x: number) => {
-    to[i] = round(at(to, i) + round(x));
-  };
   for (let row = 0; row < B * H; row++) {
     for (const [i, rounds] of termsOfRow(inputs, row, letters, options).entries()) {
       const query = row * L + i;
       if (lse[query] === NOTHING) {
         // It returned its own v.
-        for (let e = 0; e < E; e++) {
-          add(dv, query * E + e, at(dOut, query * E + e));
-        }
+        addMultiple(dv, query * E, 1, dOut, query * E, E, round);
         continue;
       }
       const delta = round(
@@ -58,24 +54,20 @@ export function gradient(
         const s = logit(qk, norms, query, key, D, options.scale ?? 1, round);
         const weight = round(Math.exp(round(round(s - round(Math.log(count))) - at(lse, query))));
         const keptWeight = round(weight * round(kept));
-        for (let e = 0; e < E; e++) {
-          add(dv, key * E + e, keptWeight * at(dOut, query * E + e));
-        }
+        addMultiple(dv, key * E, keptWeight, dOut, query * E, E, round);
         const dWeight = round(round(kept) * dot(dOut, query * E, v, key * E, E, round));
         const dDot = round(scale * round(weight * round(dWeight - delta)));
-        for (let d = 0; d < D; d++) {
-          add(dQuery, query * D + d, dDot * round(at(qk, key * D + d) * at(norms, key)));
-          add(dKey, key * D + d, dDot * at(qk, query * D + d));
-        }
+        addMultiple(dQuery, query * D, dDot, unit, key * D, D, round);
+        addMultiple(dKey, key * D, dDot, qk, query * D, D, round);
       }
     }
   }
-  return { dqk: throughKey(qk, norms, dQuery, dKey, D, round), dv };
+  return { dqk: throughKey(unit, norms, dQuery, dKey, D, round), dv };
 }
 
 /** dQK = dQ + (dK − k·(k·dK)) / n, where k = q / n. */
 function throughKey(
-  qk: Numbers,
+  keys: Float64Array,
   norms: Numbers,
   dQuery: Float64Array,
   dKey: Float64Array,
@@ -84,21 +76,36 @@ function throughKey(
 ): Float64Array {
   const dqk = new Float64Array(dQuery.length);
   for (let token = 0; token < norms.length; token++) {
-    const norm = at(norms, token);
-    const key = Array.from({ length: D }, (_, d) => round(at(qk, token * D + d) * norm));
-    const along = dot(key, 0, dKey, token * D, D, round);
-    for (let d = 0; d < D; d++) {
-      const across = round(at(dKey, token * D + d) - round(at(key, d) * along));
-      dqk[token * D + d] = round(at(dQuery, token * D + d) + round(across * norm));
+    const along = dot(keys, token * D, dKey, token * D, D, round);
+    for (let n = token * D; n < (token + 1) * D; n++) {
+      const across = round(at(dKey, n) - round(at(keys, n) * along));
+      dqk[n] = round(at(dQuery, n) + round(across * at(norms, token)));
     }
   }
   return dqk;
 }
 
+// The two loops that take the time index without at().
+
 function dot(a: Numbers, atA: number, b: Numbers, atB: number, length: number, round: Rounding): number {
   let sum = 0;
   for (let n = 0; n < length; n++) {
-    sum = round(sum + round(at(a, atA + n) * at(b, atB + n)));
+    sum = round(sum + round((a[atA + n] as number) * (b[atB + n] as number)));
   }
   return sum;
+}
+
+/** to += factor · from, `length` elements of each. */
+function addMultiple(
+  to: Float64Array,
+  atTo: number,
+  factor: number,
+  from: Numbers,
+  atFrom: number,
+  length: number,
+  round: Rounding,
+): void {
+  for (let n = 0; n < length; n++) {
+    to[atTo + n] = round((to[atTo + n] as number) + round(factor * (from[atFrom + n] as number)));
+  }
 }

@@ -21,8 +21,8 @@ export function logit(
   let dot = 0;
   const norm = at(norms, j);
   for (let d = 0; d < D; d++) {
-    const key = round(at(qk, j * D + d) * norm);
-    dot = round(dot + round(at(qk, i * D + d) * key));
+    const key = round((qk[j * D + d] as number) * norm);
+    dot = round(dot + round((qk[i * D + d] as number) * key));
   }
   return round(round(scale) * dot);
 }
@@ -46,7 +46,7 @@ export function attendTo(
   for (const [n, j] of keys.entries()) {
     const weight = round(round(at(weights, n) / total) * at(kept, n));
     for (let e = 0; e < E; e++) {
-      out[e] = round(at(out, e) + round(weight * at(v, j * E + e)));
+      out[e] = round((out[e] as number) + round(weight * (v[j * E + e] as number)));
     }
   }
   return { out, lse: round(most + round(Math.log(total))) };

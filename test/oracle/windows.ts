@@ -11,6 +11,8 @@ export interface WindowOptions {
   readonly window?: 'chunk' | 'bucket';
   readonly wrap?: boolean;
   readonly acrossBuckets?: boolean;
+  /** Padding, though seen by none, sees the tokens of its window: not our rule, but Hugging Face's. */
+  readonly paddingSees?: boolean;
 }
 
 /** A key of a window, and whether it is of the query's bucket in the query's round. */
@@ -29,12 +31,12 @@ export function admitted(
   options: WindowOptions,
   keys = buckets,
 ): number[][][] {
-  const { R, N, causal = false, acrossBuckets = true, window = 'chunk' } = options;
+  const { R, N, causal = false, acrossBuckets = true, window = 'chunk', paddingSees = false } = options;
   const windows = window === 'chunk' ? chunksSeen(buckets, keys, L, options) : bucketsSeen(buckets, L, R);
   return Array.from({ length: R }, (_, r) =>
     Array.from({ length: L }, (_, i) => {
-      const isPadding = at(buckets, r * L + i) === N;
-      const seen = isPadding ? [] : ((windows[r] as Seen[][])[i] as Seen[]);
+      const sees = paddingSees || at(buckets, r * L + i) !== N;
+      const seen = sees ? ((windows[r] as Seen[][])[i] as Seen[]) : [];
       return seen
         .filter(({ j }) => at(buckets, r * L + j) !== N && j !== i && !(causal && j > i))
         .filter(({ sameBucket }) => acrossBuckets || sameBucket)

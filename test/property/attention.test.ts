@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { NOTHING_SEEN } from '../../src/index.js';
 import { expectAsExactAsFloat32, largestError, largestOf } from '../accuracy.js';
-import { BACKENDS, type Case, call, check, expectOracle } from '../call.js';
+import { BACKENDS, type Case, call, check, checkGradient, expectOracle } from '../call.js';
 import { integers, normals, qkv, uniform } from '../inputs.js';
 import { attend } from '../oracle/attend.js';
 import { dense } from '../oracle/dense.js';
@@ -42,13 +42,14 @@ const cases: fc.Arbitrary<Case> = fc
         chunksAfter: fc.integer({ min: 0, max: 2 }),
         causal: fc.boolean(),
         acrossBuckets: fc.boolean(),
+        dropout: fc.constantFrom(0, 0, 0.3),
         scale: fc.constantFrom(0.1, 1, 3),
         rotation: fc.constantFrom('gaussian', 'hadamard'),
         seed: fc.nat(2 ** 32 - 1),
       },
       { requiredKeys: [] },
     ),
-    rounds: fc.constantFrom('correct', 'count', 'wrap'),
+    rounds: fc.constantFrom('correct', 'count', 'wrap', 'bucket'),
   })
   .map(({ sizes, seed, padding, options, rounds }) => {
     const { chunkLength = 64 } = options;
@@ -70,7 +71,8 @@ const cases: fc.Arbitrary<Case> = fc
         chunkLength: C,
         chunksBefore: within(options.chunksBefore, 1),
         chunksAfter: within(options.chunksAfter, 0),
-        duplicates: rounds === 'correct' ? 'correct' : 'count',
+        window: rounds === 'bucket' ? 'bucket' : 'chunk',
+        duplicates: rounds === 'correct' || (rounds === 'bucket' && seed % 2 === 0) ? 'correct' : 'count',
         roundBoundary: wrap ? 'wrap' : 'stop',
       },
     };
@@ -82,6 +84,15 @@ test.each(BACKENDS)('any call is the oracle on %s', async (backend) => {
       await check(backend, any);
     }),
     { numRuns: 30 },
+  );
+});
+
+test.each(BACKENDS)('any gradient is the oracle on %s', async (backend) => {
+  await fc.assert(
+    fc.asyncProperty(cases, async (any) => {
+      await checkGradient(backend, any);
+    }),
+    { numRuns: 12 },
   );
 });
 
