@@ -34,9 +34,9 @@ describe.each(BACKENDS)('on %s', (backend) => {
     await checkGradient(backend, of({}, { chunkLength }));
   });
 
+  // Each pair is other arrays in registers, and lavapipe compiles for seconds.
   test.each([
     [3, 1],
-    [1, 128],
     [72, 80],
     [256, 64],
   ])('D=%i, E=%i', async (D, E) => {
