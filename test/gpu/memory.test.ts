@@ -9,7 +9,7 @@ import {
   plan,
 } from '../../src/index.js';
 import { currentDevice } from '../../src/webgpu/backend.js';
-import { BACKENDS, call, onBackend } from '../call.js';
+import { BACKENDS, call, callGradient, onBackend } from '../call.js';
 import { normals, qkv } from '../inputs.js';
 
 const SHAPE = { B: 2, H: 3, L: 50, D: 24, E: 40 };
@@ -150,6 +150,12 @@ describe('a device of small limits', () => {
       options: { chunkLength: 10, causal: true, duplicates: 'count', roundBoundary: 'wrap' } as const,
     },
     'by signs': { ...test1, mask, options: { ...OPTIONS, rotation: 'hadamard' } as const },
+    // A dropped pair is known by its batch row and head, whichever batch of rows it goes with.
+    'dropout, by buckets': {
+      ...test1,
+      mask,
+      options: { chunkLength: 10, window: 'bucket', causal: true, dropout: 0.3, seed: 2 } as const,
+    },
     'given rotations': { ...test1, rotations, mask, options: { ...OPTIONS, numBuckets: [4, 2] } },
   };
 
@@ -174,12 +180,27 @@ describe('a device of small limits', () => {
     }
   });
 
+  test.each(Object.keys(variants) as (keyof typeof variants)[])('gradients in batches: %s', async (name) => {
+    const dOut = normals(6 * SHAPE.L * SHAPE.E, 3);
+    const dLse = normals(6 * SHAPE.L, 4);
+    const whole = await callGradient('webgpu', variants[name], dOut, dLse);
+    for (const rows of [1, 2, 4]) {
+      pretend({ maxStorageBufferBindingSize: rows * SHAPE.L * SHAPE.E * 4 + 256 });
+      expect(await callGradient('webgpu', variants[name], dOut, dLse)).toEqual(whole);
+      pretend({});
+    }
+  });
+
   test('workgroups in two dimensions', async () => {
     const whole = await call('webgpu', variants.masked);
+    const dOut = normals(6 * SHAPE.L * SHAPE.E, 3);
+    const gradients = await callGradient('webgpu', variants.masked, dOut);
     for (const limit of [1, 7]) {
       pretend({ maxComputeWorkgroupsPerDimension: limit });
       expect(await call('webgpu', variants.masked)).toEqual(whole);
     }
+    // tfjs's own programs obey the limit too, and fail at 1.
+    expect(await callGradient('webgpu', variants.masked, dOut)).toEqual(gradients);
   });
 
   test('a row that does not fit is refused, and leaves nothing', async () => {
