@@ -32,6 +32,7 @@ const OPTIONS: Record<keyof LshLayerOptions, true> = {
   acrossBuckets: true,
   scale: true,
   dropout: true,
+  rotation: true,
   seed: true,
 };
 

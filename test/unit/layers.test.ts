@@ -150,6 +150,7 @@ describe('configuration', () => {
     ['window', 'all', "`window` must be 'chunk' or 'bucket', got 'all'."],
     ['duplicates', 'drop', '`duplicates` must be'],
     ['roundBoundary', 'wrap', "`duplicates: 'correct'` cannot be had with `roundBoundary: 'wrap'`"],
+    ['rotation', 'fast', "`rotation` must be 'gaussian' or 'hadamard', got 'fast'."],
     ['buckets', 3, 'there is no option `buckets`'],
   ])('of the hash: %s %o is refused', (option, value, message) => {
     expect(() => lshSelfAttention({ ...SMALL, [option]: value })).toThrow(`LSHSelfAttention: ${message}`);
@@ -330,6 +331,29 @@ describe('what a layer computes', () => {
     layer.window = 'bucket';
     expect(await difference(call(layer, x), one)).toBeGreaterThan(0.1 * fromDense);
   });
+});
+
+test('every option of the hash reaches the op', async () => {
+  const options = {
+    numHashes: 2,
+    numBuckets: [2, 4],
+    rotation: 'hadamard',
+    window: 'bucket',
+    scale: 2,
+  } as const;
+  const layer = lshSelfAttention({
+    numHeads: 1,
+    keyDim: F,
+    ...options,
+    seed: 3,
+    kernelInitializer: 'identity',
+  });
+  const x = input(); // the projections change nothing
+  const heads = tf.reshape(x, [B, 1, L, F]);
+  const expected = tf.reshape(lshAttention(heads, heads, { ...options, seed: 3 }), [B, L, F]);
+  expect(await difference(call(layer, x), expected)).toBeLessThan(1e-6);
+  const gaussian = lshAttention(heads, heads, { ...options, rotation: 'gaussian', seed: 3 });
+  expect(await difference(tf.reshape(gaussian, [B, L, F]), expected)).toBeGreaterThan(0.01);
 });
 
 describe('masks', () => {
