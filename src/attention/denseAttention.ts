@@ -1,7 +1,7 @@
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { attendToAll, lastResort } from './composed.js';
-import { dropoutWeights } from './dropout.js';
+import { attendToAll, blockMultipliers } from './composed/allPairs.js';
+import { lastResort } from './composed/softmax.js';
 import type { AttentionWithLse } from './lshAttention.js';
 import type { DenseAttentionOptions } from './options.js';
 import type { Shape } from './settings.js';
@@ -51,23 +51,12 @@ function attend(name: string, qk: Tensor, v: Tensor, options: DenseAttentionOpti
       tf.mul(pairs, tf.reshape(real, [rows, 1, L])),
       tf.reshape(tf.slice(real, [0, first], [rows, count]), [rows, count, 1]),
     );
-    return dropout === 0 ? { admitted } : { admitted, kept: multipliers(dropout, seed, shape, first, count) };
+    return dropout === 0
+      ? { admitted }
+      : { admitted, kept: blockMultipliers({ p: dropout, seed }, 0, shape, first, count) };
   });
   const { out, lse } = lastResort(attended, values);
   return { out: tf.reshape(out, v.shape), lse: tf.reshape(lse, v.shape.slice(0, -1)) };
-}
-
-/** What dropout multiplies the weights of a block of queries by, `[B·H, count, L]`. */
-function multipliers(p: number, seed: number, shape: Shape, first: number, count: number): Tensor {
-  const { B, H, L } = shape;
-  const weights = dropoutWeights(shape, { p, seed }, 0, {
-    blocks: 1,
-    queries: Int32Array.from({ length: count }, (_, i) => first + i),
-    keys: Int32Array.from({ length: L }, (_, j) => j),
-    queriesPerBlock: count,
-    keysPerBlock: L,
-  });
-  return tf.tensor(weights, [B * H, count, L]);
 }
 
 /** `[B·H, L]` float32: 1 for a token, 0 for padding. */

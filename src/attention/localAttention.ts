@@ -1,18 +1,14 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { maskedSoftmax } from './composed.js';
+import { maskedSoftmax } from './composed/softmax.js';
+import { type Windows, windows } from './composed/windows.js';
 import { dropoutWeights } from './dropout.js';
 import type { LocalAttentionOptions } from './options.js';
 import type { Shape } from './settings.js';
 import { Door } from './validate.js';
 
 /** Chunks of positions: all rows have the same. */
-interface Chunks {
-  /** Chunks of a row. */
-  readonly n: number;
-  readonly C: number;
-  readonly P: number;
-  readonly A: number;
+interface Chunks extends Windows {
   /** Keys that a chunk sees. */
   readonly W: number;
 }
@@ -42,13 +38,9 @@ export function localAttention(q: Tensor, k: Tensor, v: Tensor, options: LocalAt
     const chunks = chunksOf(L, lengths);
     const { n, C, W } = chunks;
     const blocks = B * H * n;
-    const queries = tf.reshape(windows(tf.reshape(q, [B * H, L, D]), { ...chunks, P: 0, A: 0 }), [
-      blocks,
-      C,
-      D,
-    ]);
-    const keys = tf.reshape(windows(tf.reshape(k, [B * H, L, D]), chunks), [blocks, W, D]);
-    const values = tf.reshape(windows(tf.reshape(v, [B * H, L, E]), chunks), [blocks, W, E]);
+    const queries = windows(tf.reshape(q, [B * H, L, D]), { ...chunks, P: 0, A: 0 });
+    const keys = windows(tf.reshape(k, [B * H, L, D]), chunks);
+    const values = windows(tf.reshape(v, [B * H, L, E]), chunks);
     const admitted = admittedPairs(shape, chunks, causal, options.mask);
     const logits = tf.matMul(tf.mul(queries, scale), keys, false, true);
     const kept =
@@ -77,21 +69,6 @@ function chunksOf(L: number, { C, P, A }: { C: number; P: number; A: number }): 
   const before = Math.min(P, n - 1);
   const after = Math.min(A, n - 1);
   return { n, C: length, P: before, A: after, W: (1 + before + after) * length };
-}
-
-/** What each chunk sees of `x [rows, L, depth]`, zeros beyond its ends: `[rows, n, W, depth]`. */
-function windows(x: Tensor, { n, C, P, A }: Chunks): Tensor {
-  const [rows, L, depth] = x.shape as [number, number, number];
-  const padded = tf.pad(x, [
-    [0, 0],
-    [P * C, (n + A) * C - L],
-    [0, 0],
-  ]);
-  const byChunk = tf.reshape(padded, [rows, P + n + A, C, depth]);
-  const seen = Array.from({ length: 1 + P + A }, (_, step) =>
-    tf.slice(byChunk, [0, step, 0, 0], [rows, n, C, depth]),
-  );
-  return seen.length === 1 ? (seen[0] as Tensor) : tf.concat(seen, 2);
 }
 
 /** The position of each query `[n·C]` and key `[n·W]`, which may lie beyond the ends. */

@@ -1,8 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { onWebGPU, valuesAtHand, withFloatBuffers } from '../webgpu/backend.js';
-import { composedAttention } from './composed.js';
-import { composedBuckets, withPadding } from './composedBuckets.js';
+import { composedAttention } from './composed/attention.js';
+import { composedBuckets, withPadding } from './composed/hash.js';
 import { detach } from './detach.js';
 import type { LshAttentionOptions } from './options.js';
 import type { Settings, Shape } from './settings.js';

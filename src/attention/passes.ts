@@ -1,6 +1,7 @@
 /** The pipelines: for each tfjs kernel of this package, its buffers and its passes. Pure. */
 import { hadamardShape, signCount } from '../hashing/hadamard.js';
 import type { Pass } from '../webgpu/kernels.js';
+import type { OutputSpec } from '../webgpu/program.js';
 import { dropoutThreshold } from './dropout.js';
 import type { Settings, Shape } from './settings.js';
 
@@ -20,10 +21,16 @@ export type OpName = 'LshBuckets' | 'LshAttention' | 'LshAttentionGradient';
 /** Bytes of buffers by name. */
 export type Bytes = Readonly<Record<string, number>>;
 
+/** A tensor that an op makes, `[B, H, ...axes]`. */
+export interface RowSpec {
+  readonly axes: readonly number[];
+  readonly dtype: OutputSpec['dtype'];
+}
+
 /** What an op binds: bytes of one row (one b·h), but for `whole`, which all rows share. */
 export interface OpBuffers {
   readonly inputs: Bytes;
-  readonly outputs: Bytes;
+  readonly outputs: Readonly<Record<string, RowSpec>>;
   readonly scratch: Bytes;
   readonly whole: Bytes;
 }
@@ -46,7 +53,7 @@ export function opBuffers(name: OpName, { B, H, L, D, E }: Shape, settings: Sett
   if (name === 'LshBuckets') {
     return {
       inputs: { qk },
-      outputs: { buckets },
+      outputs: { buckets: { axes: [R, L], dtype: 'int32' } },
       scratch: {},
       whole: {
         ...(settings.hadamard
@@ -62,11 +69,17 @@ export function opBuffers(name: OpName, { B, H, L, D, E }: Shape, settings: Sett
     index: (R * L + windowWords(L, settings)) * WORD,
     inverseNorms: lse,
   };
+  const rows = (...axes: number[]): RowSpec => ({ axes, dtype: 'float32' });
   return name === 'LshAttention'
-    ? { inputs: { qk, v, buckets }, outputs: { out: v, lse }, scratch: sorted, whole: {} }
+    ? {
+        inputs: { qk, v, buckets },
+        outputs: { out: rows(L, E), lse: rows(L) },
+        scratch: sorted,
+        whole: {},
+      }
     : {
         inputs: { qk, v, buckets, out: v, lse, grad: v, lseGrad: lse },
-        outputs: { dqk: qk, dv: v },
+        outputs: { dqk: rows(L, D), dv: rows(L, E) },
         scratch: { ...sorted, facts: 4 * lse },
         whole: {},
       };

@@ -1,5 +1,5 @@
 import { hadamardAdditions } from '../hashing/hadamard.js';
-import type { Pass } from '../webgpu/kernels.js';
+import type { Batch, Part, Program } from '../webgpu/program.js';
 import type { LshAttentionOptions } from './options.js';
 import { type Bytes, type OpName, opBuffers, opPasses } from './passes.js';
 import type { Settings, Shape } from './settings.js';
@@ -19,31 +19,20 @@ export const DEFAULT_LIMITS: Limits = {
   maxComputeWorkgroupsPerDimension: 65535,
 };
 
-/** Where a batch's rows lie in a tensor: a part that one binding can hold. */
-export interface Part {
-  readonly offset: number;
-  readonly size: number;
-}
-
 /** Consecutive rows b·h that go through an op's passes together. */
-export interface Batch {
+export interface RowBatch extends Batch {
   readonly firstRow: number;
   readonly rows: number;
-  /** By tensor name; a buffer that is not named is bound whole. */
-  readonly parts: Readonly<Record<string, Part>>;
-  readonly passes: readonly Pass[];
 }
 
 /** What one tfjs kernel of this package does on the GPU. */
-export interface OpPlan {
+export interface OpPlan extends Program {
   readonly name: OpName;
   readonly shape: Shape;
   readonly settings: Settings;
-  readonly batches: readonly Batch[];
+  readonly batches: readonly RowBatch[];
   /** Kernel launches in all. */
   readonly dispatches: number;
-  /** Bytes of each buffer that lives for the op alone. */
-  readonly scratch: Bytes;
   readonly bytes: { readonly inputs: number; readonly outputs: number; readonly scratch: number };
 }
 
@@ -136,12 +125,14 @@ function operationsOf({ B, H, L, D, E }: Shape, settings: Settings): AttentionPl
 
 /** The plan of one op of a checked call. */
 export function planOp(name: OpName, shape: Shape, settings: Settings, limits: Limits, door: Door): OpPlan {
-  const rows = shape.B * shape.H;
-  const { inputs, outputs, scratch: scratchRow, whole } = opBuffers(name, shape, settings);
+  const { B, H } = shape;
+  const rows = B * H;
+  const { inputs, outputs: made, scratch: scratchRow, whole } = opBuffers(name, shape, settings);
+  const outputs = mapValues(made, ({ axes }) => axes.reduce((size, axis) => size * axis, WORD));
   const tensors = { ...inputs, ...outputs };
   const perBatch = rowsPerBatch({ ...tensors, ...scratchRow }, whole, rows, limits, door);
 
-  const batches: Batch[] = [];
+  const batches: RowBatch[] = [];
   for (let firstRow = 0; firstRow < rows && shape.L > 0; firstRow += perBatch) {
     const count = Math.min(perBatch, rows - firstRow);
     const parts: Record<string, Part> = {};
@@ -157,14 +148,12 @@ export function planOp(name: OpName, shape: Shape, settings: Settings, limits: L
   }
 
   const largest = Math.min(perBatch, rows);
-  const scratch: Record<string, number> = { unused: 16 };
-  for (const [buffer, bytes] of Object.entries(scratchRow)) {
-    scratch[buffer] = bytes * largest;
-  }
+  const scratch = { unused: 16, ...mapValues(scratchRow, (bytes) => bytes * largest) };
   const dispatches = sum(batches.map(({ passes }) => passes.length));
   const { mask = 0, ...drawn } = whole;
   return {
     ...{ name, shape, settings, batches, dispatches, scratch },
+    outputs: mapValues(made, ({ axes, dtype }) => ({ shape: [B, H, ...axes], dtype })),
     bytes: {
       inputs: rows * total(inputs) + mask,
       outputs: rows * total(outputs),
@@ -230,6 +219,10 @@ function describe({ shape, settings, forward, backward, ...plan }: AttentionPlan
 
 function sum(values: readonly number[]): number {
   return values.reduce((all, value) => all + value, 0);
+}
+
+function mapValues<T, U>(values: Readonly<Record<string, T>>, change: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]));
 }
 
 function total(bytes: Bytes): number {

@@ -4,11 +4,11 @@ import { onWebGPU, valuesAtHand } from '../../webgpu/backend.js';
 import { detach } from '../detach.js';
 import { type AttentionWithLse, lshAttentionWithLse, lshBuckets } from '../lshAttention.js';
 import type { Shape } from '../settings.js';
-import { SegmentedState } from './composed.js';
+import { BufferedState } from './buffers.js';
 import { CacheDoor, type CacheSettings } from './door.js';
 import type { LshCacheAppendOptions, LshCacheOptions } from './options.js';
+import { SegmentedState } from './segments.js';
 import type { CacheState, NewTokens } from './state.js';
-import { BufferedState } from './webgpu.js';
 
 /** A first append of at least this many tokens goes through the forward pass. */
 const LONG_PREFIX = 64;

@@ -1,5 +1,6 @@
 import type { Pass } from '../../webgpu/kernels.js';
-import type { Limits, Part } from '../plan.js';
+import type { Part, Program } from '../../webgpu/program.js';
+import type { Limits } from '../plan.js';
 import type { Settings, Shape } from '../settings.js';
 import type { CacheDoor } from './door.js';
 
@@ -24,19 +25,6 @@ interface Layout {
   readonly lines: number;
   readonly stride: number;
   readonly used: number;
-}
-
-/** Work on the GPU: what `execute` in webgpu.ts finds or makes, and submits. */
-export interface CachePlan {
-  readonly outputs: Readonly<
-    Record<string, { readonly shape: number[]; readonly dtype: 'float32' | 'int32' }>
-  >;
-  /** Outputs that must be zero before. */
-  readonly cleared: readonly string[];
-  readonly batches: readonly {
-    readonly parts: Readonly<Record<string, Part>>;
-    readonly passes: readonly Pass[];
-  }[];
 }
 
 const WORD = 4;
@@ -101,7 +89,7 @@ export function appendPlan(
   extent: Extent,
   attends: boolean,
   limits: Limits,
-): CachePlan {
+): Program {
   const { B, H, L: T, D, E } = shape;
   const { R, N } = settings;
   const { length, capacity } = extent;
@@ -154,7 +142,7 @@ export function appendPlan(
     outputs: attends
       ? { out: { shape: [B, H, T, E], dtype: 'float32' }, lse: { shape: [B, H, T], dtype: 'float32' } }
       : {},
-    cleared: [],
+    scratch: { unused: 16 },
     batches,
   };
 }
@@ -170,13 +158,14 @@ export function movePlan(
   to: Extent,
   reorders: boolean,
   limits: Limits,
-): CachePlan {
+): Program {
   const { H } = letters;
   const layouts = TENSORS.map((name) => ({ name, layout: layoutOf(name, letters, settings, to) }));
   return {
     outputs: Object.fromEntries(
       layouts.map(({ name, layout: { dtype, axes } }) => [name, { shape: [to.B, H, ...axes], dtype }]),
     ),
+    scratch: { unused: 16 },
     cleared: from === undefined ? ['heads'] : [],
     batches:
       from === undefined
@@ -208,7 +197,7 @@ function moveLines(
   target: Lines,
   entries: number,
   limits: Limits,
-): CachePlan['batches'] {
+): Program['batches'] {
   const perTarget = linesThatFit(target.stride, target.lines, limits);
   const perSource = linesThatFit(source.stride, source.lines, limits);
   return ranges(target.lines, perTarget).flatMap((to) =>

@@ -1,9 +1,9 @@
 /** The hash from tf ops, for every backend without our kernels. */
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { hadamardMatrix, hadamardShape, hadamardSigns, TRANSFORMS } from '../hashing/hadamard.js';
-import { gaussianRotations } from '../hashing/rotations.js';
-import type { HashInputs, Settings, Shape } from './settings.js';
+import { hadamardMatrix, hadamardShape, hadamardSigns, TRANSFORMS } from '../../hashing/hadamard.js';
+import { gaussianRotations } from '../../hashing/rotations.js';
+import type { HashInputs, Settings, Shape } from '../settings.js';
 
 /** Bucket ids `[B, H, R, L]`, int32. */
 export function composedBuckets(

@@ -1,6 +1,6 @@
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { type Attended, keysOf, lastResort, maskedSoftmax } from '../composed.js';
+import { type Attended, keysOf, lastResort, maskedSoftmax, merge } from '../composed/softmax.js';
 import type { CacheState, NewTokens } from './state.js';
 
 /** Most elements of the comparison of queries with a segment: 16 MiB. */
@@ -107,7 +107,7 @@ function attendTo(segments: readonly Segment[], tokens: NewTokens): Tensor[] {
           const ofSegments = [...segments, own].map((segment) =>
             attendSegment(queries, segment, segment === own, tokens),
           );
-          return { ...merge(ofSegments) };
+          return { ...ofSegments.reduce(merge) };
         }),
       );
     }
@@ -159,18 +159,4 @@ function attendSegment(
   // Seen in n rounds and counted as often is seen once with log n added.
   const logits = correct ? products : tf.add(products, tf.log(tf.maximum(times, 1)));
   return maskedSoftmax(logits, tf.minimum(times, 1), tf.reshape(v, [rows, n, E]));
-}
-
-/** Attentions of the same queries to different keys, as one. */
-function merge(parts: readonly Attended[]): Attended {
-  return parts.reduce((before, now) => {
-    const most = tf.maximum(before.lse, now.lse);
-    const weightBefore = tf.exp(tf.sub(before.lse, most));
-    const weightNow = tf.exp(tf.sub(now.lse, most));
-    const sum = tf.add(weightBefore, weightNow);
-    return {
-      out: tf.div(tf.add(tf.mul(before.out, weightBefore), tf.mul(now.out, weightNow)), sum),
-      lse: tf.add(most, tf.log(sum)),
-    };
-  });
 }

@@ -1,28 +1,10 @@
-import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import type {
-  KernelFunc,
-  NamedAttrMap,
-  NamedTensorMap,
-  Tensor,
-  Tensor1D,
-  TensorInfo,
-} from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { BACKEND, BufferScope, currentDevice, withFloatBuffers } from '../../webgpu/backend.js';
-import { type Binding, type BoundPass, recordPasses, UNIFORM_SLOT } from '../../webgpu/dispatch.js';
-import { kernels } from '../../webgpu/kernels.js';
+import { currentDevice, withFloatBuffers } from '../../webgpu/backend.js';
+import { type Program, runProgram } from '../../webgpu/program.js';
 import type { Settings, Shape } from '../settings.js';
 import { CacheDoor } from './door.js';
-import {
-  appendPlan,
-  type CachePlan,
-  type Extent,
-  mostTokens,
-  movePlan,
-  roomFor,
-  TENSORS,
-  type TensorName,
-} from './plan.js';
+import { appendPlan, type Extent, mostTokens, movePlan, roomFor, TENSORS, type TensorName } from './plan.js';
 import type { CacheState, NewTokens } from './state.js';
 
 /** What is on the GPU, and how to read it. */
@@ -92,64 +74,8 @@ export class BufferedState implements CacheState {
 function run(
   name: 'LshCacheAppend' | 'LshCacheMove',
   inputs: Readonly<Record<string, Tensor>>,
-  plan: CachePlan,
+  plan: Program,
 ): Record<string, Tensor> {
-  if (tf.getKernel(name, BACKEND) === undefined) {
-    tf.registerKernel({ kernelName: name, backendName: BACKEND, kernelFunc });
-  }
-  const tensors = tf
-    .engine()
-    .runKernel(name, inputs as NamedTensorMap, { plan } as unknown as NamedAttrMap) as unknown as Tensor[];
+  const tensors = runProgram(name, plan, inputs);
   return Object.fromEntries(Object.keys(plan.outputs).map((output, i) => [output, tensors[i] as Tensor]));
-}
-
-const kernelFunc: KernelFunc = ({ inputs, backend, attrs }) => {
-  const { plan } = attrs as unknown as { plan: CachePlan };
-  const scope = new BufferScope(backend as WebGPUBackend);
-  try {
-    return execute(plan, inputs as Record<string, TensorInfo>, scope);
-  } catch (error) {
-    scope.abandon();
-    throw error;
-  }
-};
-
-/** Finds or makes every buffer of a plan, and submits its passes. */
-function execute(
-  { outputs, cleared, batches }: CachePlan,
-  inputs: Readonly<Record<string, TensorInfo>>,
-  scope: BufferScope,
-): TensorInfo[] {
-  const buffers: Record<string, GPUBuffer> = { unused: scope.scratch(16, GPUBufferUsage.STORAGE) };
-  for (const [name, tensor] of Object.entries(inputs)) {
-    buffers[name] = scope.input(tensor);
-  }
-  const infos = Object.entries(outputs).map(([name, { shape, dtype }]) => {
-    const { info, buffer } = scope.output(shape, dtype);
-    buffers[name] = buffer;
-    return info;
-  });
-  const passes = batches.flatMap(({ parts, passes }) =>
-    passes.map((pass): BoundPass => {
-      const bindings = Object.keys(kernels[pass.kernel].buffers).map((binding) => {
-        const name = pass.aliases[binding] ?? binding;
-        return [binding, { buffer: buffers[name] as GPUBuffer, ...parts[name] } satisfies Binding];
-      });
-      return { ...pass, bindings: Object.fromEntries(bindings) };
-    }),
-  );
-  const uniforms = scope.scratch(
-    Math.max(1, passes.length) * UNIFORM_SLOT,
-    GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-  );
-  scope.submit((encoder) => {
-    for (const name of cleared) {
-      encoder.clearBuffer(buffers[name] as GPUBuffer);
-    }
-    if (passes.length > 0) {
-      recordPasses(scope.device, encoder, passes, uniforms);
-    }
-  });
-  scope.release();
-  return infos;
 }

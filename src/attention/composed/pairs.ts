@@ -1,7 +1,7 @@
 /** Who sees whom in a round, from tf ops: the sort and the windows of the composed path. */
 import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Settings, Shape } from './settings.js';
+import type { Settings, Shape } from '../settings.js';
 
 /** A round's permutation and what later rounds ask of it; all `[rows, L]` int32. */
 export interface SortedRound {

@@ -1,0 +1,107 @@
+/** Attention from tf ops that computes every pair: what dense attention and the bucket window are made of. */
+import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import { type Dropout, dropoutWeights } from '../dropout.js';
+import type { Settings, Shape } from '../settings.js';
+import { type Attended, keysOf, maskedSoftmax } from './softmax.js';
+
+/** Logits of one block of queries: see {@link attendToAll}. */
+const MOST_LOGITS = 2 ** 22;
+
+/** Which keys the queries from `first` on see, `[rows, count, L]`, and what becomes of their weights. */
+export interface PairsOfBlock {
+  readonly admitted: Tensor;
+  /** Added to the logits. */
+  readonly bias?: Tensor;
+  readonly kept?: Tensor;
+}
+
+/**
+ * Attention over all keys, in blocks of queries: 16 MiB of logits at a time, far below every WebGPU
+ * device's binding limit, since tfjs keeps the intermediates of some fifteen ops before it submits them.
+ */
+export function attendToAll(
+  queries: Tensor3D,
+  values: Tensor3D,
+  scale: number,
+  pairsOfBlock: (first: number, count: number) => PairsOfBlock,
+): Attended {
+  const [rows, L, D] = queries.shape;
+  const keys = keysOf(queries);
+  const block = Math.max(1, Math.floor(MOST_LOGITS / (rows * L)));
+  const parts: Attended[] = [];
+  for (let first = 0; first < L; first += block) {
+    const count = Math.min(block, L - first);
+    const [out, lse] = tf.tidy(() => {
+      const q = tf.mul(tf.slice(queries, [0, first, 0], [rows, count, D]), scale);
+      const { admitted, bias, kept } = pairsOfBlock(first, count);
+      const logits = tf.matMul(q, keys, false, true);
+      const part = maskedSoftmax(bias === undefined ? logits : tf.add(logits, bias), admitted, values, kept);
+      return [part.out, part.lse] as [Tensor, Tensor];
+    });
+    parts.push({ out, lse });
+  }
+  const all = (tensors: Tensor[]) => (tensors.length === 1 ? (tensors[0] as Tensor) : tf.concat(tensors, 1));
+  return { out: all(parts.map(({ out }) => out)), lse: all(parts.map(({ lse }) => lse)) };
+}
+
+/** What dropout multiplies the weights of a block of queries by in round `r`, `[B·H, count, L]`. */
+export function blockMultipliers(
+  dropout: Dropout,
+  r: number,
+  { B, H, L }: Pick<Shape, 'B' | 'H' | 'L'>,
+  first: number,
+  count: number,
+): Tensor {
+  const weights = dropoutWeights({ B, H }, dropout, r, {
+    blocks: 1,
+    queries: Int32Array.from({ length: count }, (_, i) => first + i),
+    keys: Int32Array.from({ length: L }, (_, j) => j),
+    queriesPerBlock: count,
+    keysPerBlock: L,
+  });
+  return tf.tensor(weights, [B * H, count, L]);
+}
+
+/**
+ * Every token sees its buckets whole. Buckets have any length, tensors one shape: so all pairs are
+ * computed, and those in no common bucket excluded. It costs as much as dense attention.
+ */
+export function attendInBuckets(
+  queries: Tensor3D,
+  values: Tensor3D,
+  buckets: Tensor3D,
+  { B, H, L }: Shape,
+  { R, N, causal, correct, dropout, seed, scale }: Settings,
+): Attended {
+  const rows = B * H;
+  const position = tf.range(0, L, 1, 'int32');
+  return attendToAll(queries, values, scale, (first, count) => {
+    const i = tf.reshape(tf.slice(position, first, count), [1, count, 1]);
+    const j = tf.reshape(position, [1, 1, L]);
+    const visible = tf.cast(causal ? tf.less(j, i) : tf.notEqual(j, i), 'float32');
+    let seen: Tensor = tf.zeros([rows, count, L]); // in how many rounds; with 'correct', whether
+    let weight: Tensor = tf.zeros([rows, count, L]); // the sum of dropout's multipliers
+    for (let r = 0; r < R; r++) {
+      const ofRound = tf.slice(buckets, [0, r, 0], [rows, 1, L]);
+      const ofQueries = tf.reshape(tf.slice(ofRound, [0, 0, first], [rows, 1, count]), [rows, count, 1]);
+      const real = tf.logicalAnd(
+        tf.greaterEqual(ofRound, tf.scalar(0, 'int32')),
+        tf.less(ofRound, tf.scalar(N, 'int32')),
+      );
+      const shared = tf.cast(tf.logicalAnd(tf.equal(ofRound, ofQueries), real), 'float32');
+      const now = tf.mul(correct ? tf.mul(shared, tf.sub(1, seen)) : shared, visible);
+      seen = tf.add(seen, now);
+      if (dropout > 0) {
+        const multipliers = blockMultipliers({ p: dropout, seed }, r, { B, H, L }, first, count);
+        weight = tf.add(weight, tf.mul(now, multipliers));
+      }
+    }
+    const rounds = tf.maximum(seen, 1);
+    return {
+      admitted: tf.minimum(seen, 1),
+      ...(correct ? {} : { bias: tf.log(rounds) }),
+      ...(dropout > 0 ? { kept: tf.div(weight, rounds) } : {}),
+    };
+  });
+}

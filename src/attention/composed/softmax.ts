@@ -1,0 +1,60 @@
+/** What all attentions from tf ops end with. */
+import type { Tensor } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
+import { detach } from '../detach.js';
+import { NOTHING_SEEN } from '../options.js';
+
+/** An output `[rows, L, E]` and its log-sum-exp `[rows, L, 1]`. */
+export interface Attended {
+  readonly out: Tensor;
+  readonly lse: Tensor;
+}
+
+/** Keys of unit length, nearly: q / sqrt(|q|² + D·1e-6). */
+export function keysOf(q: Tensor): Tensor {
+  const depth = q.shape[q.rank - 1] as number;
+  return tf.div(q, tf.sqrt(tf.add(tf.sum(tf.square(q), -1, true), depth * 1e-6)));
+}
+
+/** The query's own value where it has seen nothing. */
+export function lastResort({ out, lse }: Attended, values: Tensor): Attended {
+  const seen = tf.cast(tf.greater(detach(lse), NOTHING_SEEN / 10), 'float32');
+  const alone = tf.sub(1, seen);
+  return {
+    out: tf.add(tf.mul(out, seen), tf.mul(values, alone)),
+    lse: tf.add(tf.mul(lse, seen), tf.mul(alone, NOTHING_SEEN)),
+  };
+}
+
+/**
+ * Softmax over the last axis of `logits [blocks, queries, keys]`, of admitted pairs alone, times
+ * `v [blocks, keys, E]`. A row without any gives zeros and the log-sum-exp {@link NOTHING_SEEN}.
+ *
+ * @param kept the multipliers of dropout, of the shape of the logits.
+ */
+export function maskedSoftmax(logits: Tensor, admitted: Tensor, v: Tensor, kept?: Tensor): Attended {
+  const masked = tf.add(tf.mul(logits, admitted), tf.mul(tf.sub(1, admitted), NOTHING_SEEN));
+  // Asked of the pairs, not of the largest logit: WebGL's max returns no less than -1e20.
+  const seen = tf.max(admitted, 2, true);
+  const alone = tf.sub(1, seen);
+  // A shift changes nothing, so it has no gradient.
+  const most = detach(tf.max(masked, 2, true));
+  const weights = tf.mul(tf.exp(tf.sub(masked, most)), admitted);
+  const sum = tf.add(tf.sum(weights, 2, true), alone);
+  return {
+    out: tf.div(tf.matMul(kept === undefined ? weights : tf.mul(weights, kept), v), sum),
+    lse: tf.add(tf.mul(seen, tf.add(most, tf.log(sum))), tf.mul(alone, NOTHING_SEEN)),
+  };
+}
+
+/** Attentions of the same queries to different keys, as one: a step of the online softmax. */
+export function merge(before: Attended, now: Attended): Attended {
+  const most = detach(tf.maximum(before.lse, now.lse));
+  const weightBefore = tf.exp(tf.sub(before.lse, most));
+  const weightNow = tf.exp(tf.sub(now.lse, most));
+  const sum = tf.add(weightBefore, weightNow);
+  return {
+    out: tf.div(tf.add(tf.mul(before.out, weightBefore), tf.mul(now.out, weightNow)), sum),
+    lse: tf.add(most, tf.log(sum)),
+  };
+}
