@@ -8,6 +8,7 @@ import type { Settings, Shape } from './settings.js';
 // Tokens that one workgroup takes; the kernels of the same name say so too.
 const PAIR_TILE = 32;
 const HASH_TILE = 64;
+/** Numbers, Dp to a token, that a workgroup of hash/hadamard holds. */
 const HADAMARD_NUMBERS = 2048;
 const TOKEN_TILE = 64;
 

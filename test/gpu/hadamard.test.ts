@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { hadamardSigns } from '../../src/hashing/hadamard.js';
 import { type LshAttentionOptions, lshBuckets } from '../../src/index.js';
 import { BACKENDS, type Backend, check, onBackend } from '../call.js';
+import { checkDecoding, pieces } from '../decode.js';
 import { integers, normals, qkv } from '../inputs.js';
 import { hadamardHash } from '../oracle/hadamard.js';
 import type { Hashed } from '../oracle/hash.js';
@@ -185,5 +186,11 @@ describe.each(BACKENDS)('on %s', (backend) => {
       options: { ...options, rotation: 'gaussian' },
     });
     expect(hadamard.buckets).not.toEqual(gaussian.buckets);
+  });
+
+  test('decoding by it is the oracle', async () => {
+    const shape = { B: 2, H: 2, L: 20, D: 24, E: 40 };
+    const options = { rotation: 'hadamard', numBuckets: 4, numHashes: 2, seed: 5 } as const;
+    await onBackend(backend, () => checkDecoding({ shape, ...qkv(shape, 1), options }, pieces(20, 3, 2)));
   });
 });
