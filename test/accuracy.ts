@@ -21,12 +21,12 @@ export function largestOf(values: Numbers): number {
   return Array.from(values).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 }
 
-/** Below this part of the largest result an error is not looked at. */
+/** Below this part of the results' size an error is not looked at. */
 const FLOOR = 1e-6;
 
 /**
  * Checks results against float64, by the measure of the naive float32 formula on the same input: an
- * error is at most `times` its largest.
+ * error is at most `times` its largest. `size` is that of the numbers which the results are sums of.
  */
 export function expectAsExactAsFloat32(
   actual: Numbers,
@@ -34,7 +34,8 @@ export function expectAsExactAsFloat32(
   naive: Numbers,
   what: string,
   times = 2,
+  size = largestOf(exact),
 ): void {
-  const most = times * largestError(naive, exact) + FLOOR * largestOf(exact);
+  const most = times * largestError(naive, exact) + FLOOR * size;
   expect(largestError(actual, exact), `error of ${what}`).toBeLessThanOrEqual(most);
 }
