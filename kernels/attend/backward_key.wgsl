@@ -132,8 +132,50 @@ fn bucketsOf(round: u32, tokens: vec4u) -> vec4u {
   return vec4u(vec4i(buckets[at.x], buckets[at.y], buckets[at.z], buckets[at.w]));
 }
 
+/// The slots that the windows of a segment cover, counted through all rounds.
+struct Span {
+  first: u32,
+  count: u32,
+  chunkBase: u32, // added to a slot's chunk in its row; may be below zero, where unsigned sums wrap
+  next: u32,      // the slot at which the next segment begins
+}
+
+/// The span of the tile's segment that begins at a slot. With bucketWindow a segment is the tokens of
+/// one bucket, else the whole tile. `before` and `after` are the chunks that windows reach; `later`
+/// says whether the others of a causal pair are the later tokens.
+fn spanOf(row: u32, segment: u32, firstSlot: u32, endSlot: u32, before: u32, after: u32, later: bool) -> Span {
+  let L = params.L;
+  let C = params.C;
+  let roundStart = params.round * L;
+  if (params.bucketWindow != 0u) {
+    let token = index[row * params.R * L + roundStart + segment];
+    let bucket = u32(buckets[params.bucketsStart + row * params.R * L + roundStart + token]);
+    if (bucket >= params.N) {
+      return Span(0u, 0u, 0u, endSlot); // padding, which sees nothing, is all that follows
+    }
+    let edge = params.windowsStart + (row * params.R + params.round) * (params.N + 2u) + bucket;
+    let next = index[edge + 1u];
+    // A bucket is in order of position: a causal pair's other is not on the far side of the tile.
+    let causal = params.causal != 0u;
+    let first = select(index[edge], segment, causal && later);
+    let end = select(next, min(next, endSlot), causal && !later);
+    return Span(roundStart + first, end - first, 0u, next);
+  }
+  let chunkFirst = firstSlot / C;
+  let chunkLast = (endSlot - 1u) / C;
+  if (params.wrap != 0u) {
+    // Windows run on through the rounds, and back from the last to the first.
+    let all = params.R * (L / C);
+    let first = (params.round * (L / C) + chunkFirst + all - before % all) % all * C;
+    return Span(first, (chunkLast - chunkFirst + 1u + before + after) * C, before - chunkFirst, endSlot);
+  }
+  let chunkStart = chunkFirst - min(before, chunkFirst);
+  let end = min((chunkLast + after + 1u) * C, L);
+  return Span(roundStart + chunkStart * C, end - chunkStart * C, 0u - chunkStart, endSlot);
+}
+
 /// Of four queries, those whose windows, of this round or an earlier one, hold a key in chunk `own`.
-fn inWindow(own: u32, ownBucket: u32, queryChunks: vec4u, queryBuckets: vec4u) -> vec4<bool> {
+fn windowHolds(own: u32, ownBucket: u32, queryChunks: vec4u, queryBuckets: vec4u) -> vec4<bool> {
   if (params.bucketWindow != 0u) {
     return queryBuckets == vec4u(ownBucket);
   }
@@ -145,7 +187,7 @@ fn inWindow(own: u32, ownBucket: u32, queryChunks: vec4u, queryBuckets: vec4u) -
 }
 
 /// Of four queries, those that may see a key at all.
-fn visible(token: u32, ownBucket: u32, queries: vec4u) -> vec4<bool> {
+fn visibleTo(token: u32, ownBucket: u32, queries: vec4u) -> vec4<bool> {
   let real = (queries != vec4u(NONE)) & vec4<bool>(ownBucket < params.N);
   if (params.causal != 0u) {
     return real & (vec4u(token) < queries);
@@ -177,7 +219,7 @@ fn kept(queryWords: vec4u, keyWords: vec4u) -> vec4f {
 
 /// Rows of keys at unit length, and of queries, from column d on. A query's row stands where the lane that
 /// reads it meets no bank conflict: query 4x + b at b·8 + x.
-fn stageRows(lane: u32, qkRow: u32, d: u32) {
+fn stageKeysAndQueries(lane: u32, qkRow: u32, d: u32) {
   for (var i = lane; i < TILE * 8u; i += 64u) {
     let r = i / 8u;
     let column = d + i % 8u * 4u;
@@ -191,7 +233,7 @@ fn stageRows(lane: u32, qkRow: u32, d: u32) {
 }
 
 /// The same for rows of values, and of the output's gradient.
-fn stageValues(lane: u32, gradRow: u32, vRow: u32, e: u32) {
+fn stageValuesAndSlopes(lane: u32, gradRow: u32, vRow: u32, e: u32) {
   for (var i = lane; i < TILE * 8u; i += 64u) {
     let r = i / 8u;
     let column = e + i % 8u * 4u;
@@ -255,7 +297,7 @@ fn weigh(x: u32, y: u32, half: u32, others: u32, before: Tile) -> Tile {
 }
 
 /// Of four queries of a key, the weights; 0 where they do not count.
-fn weightsOf(logits: vec4f, lse: vec4f, counts: vec4<bool>) -> vec4f {
+fn finalWeights(logits: vec4f, lse: vec4f, counts: vec4<bool>) -> vec4f {
   return select(vec4f(), exp2(min(logits - lse, vec4f())), counts);
 }
 
@@ -301,49 +343,19 @@ fn main(
 
   // A segment of the tile: with bucketWindow the keys of one bucket, else all of them.
   for (var segment = firstSlot; segment < endSlot;) {
-    // The slots of the queries whose windows hold keys of the segment: forward.wgsl's, with P and A
-    // changed over.
-    var queriesFirst = 0u;
-    var queries = 0u;
-    var chunkBase = 0u;
-    if (params.bucketWindow != 0u) {
-      let own = u32(buckets[bucketRow + roundStart + index[indexRow + roundStart + segment]]);
-      if (own >= params.N) {
-        break;
-      }
-      let edge = params.windowsStart + (row * params.R + params.round) * (params.N + 2u) + own;
-      // A bucket is in order of position: with causal no query before the segment sees it.
-      let first = select(index[edge], segment, params.causal != 0u);
-      segment = index[edge + 1u];
-      queriesFirst = roundStart + first;
-      queries = segment - first;
-    } else {
-      let chunkFirst = firstSlot / C;
-      let chunkLast = (endSlot - 1u) / C;
-      if (params.wrap != 0u) {
-        let all = params.R * (L / C);
-        queriesFirst = (params.round * (L / C) + chunkFirst + all - params.A % all) % all * C;
-        queries = (chunkLast - chunkFirst + 1u + params.P + params.A) * C;
-        chunkBase = params.A - chunkFirst;
-      } else {
-        let chunkStart = chunkFirst - min(params.A, chunkFirst);
-        queriesFirst = roundStart + chunkStart * C;
-        queries = min((chunkLast + params.P + 1u) * C, L) - chunkStart * C;
-        chunkBase = 0u - chunkStart;
-      }
-      segment = endSlot;
-    }
-    let chunk = slots / C + chunkBase;
+    let span = spanOf(row, segment, firstSlot, endSlot, params.A, params.P, true);
+    segment = span.next;
+    let chunk = slots / C + span.chunkBase;
 
-    for (var firstQuery = 0u; firstQuery < queries; firstQuery += TILE) {
+    for (var firstQuery = 0u; firstQuery < span.count; firstQuery += TILE) {
       workgroupBarrier();
       if (lane < TILE) {
         var i = NONE;
         var ofBucket = 0u;
         var known = vec4f();
         var ofRound = params.round;
-        if (firstQuery + lane < queries) {
-          var slot = queriesFirst + firstQuery + lane;
+        if (firstQuery + lane < span.count) {
+          var slot = span.first + firstQuery + lane;
           if (params.wrap != 0u) {
             slot %= params.R * L;
           }
@@ -369,14 +381,14 @@ fn main(
 
       var logits = Tile();
       for (var d = 0u; d < D; d += 32u) {
-        stageRows(lane, qkRow, d);
+        stageKeysAndQueries(lane, qkRow, d);
         workgroupBarrier();
         logits = multiply(x, y, D - d, logits);
         workgroupBarrier();
       }
       var products = Tile();
       for (var e = 0u; e < E; e += 32u) {
-        stageValues(lane, gradRow, vRow, e);
+        stageValuesAndSlopes(lane, gradRow, vRow, e);
         workgroupBarrier();
         products = multiply(x, y, E - e, products);
         workgroupBarrier();
@@ -388,10 +400,10 @@ fn main(
       let chunk4 = vec4u(queryChunk[first], queryChunk[first + 1u], queryChunk[first + 2u], queryChunk[first + 3u]);
       let bucket4 = vec4u(queryBucket[first], queryBucket[first + 1u], queryBucket[first + 2u], queryBucket[first + 3u]);
       let word4 = vec4u(queryWord[first], queryWord[first + 1u], queryWord[first + 2u], queryWord[first + 3u]);
-      var counts0 = visible(token.x, bucket.x, i4) & inWindow(chunk.x, bucket.x, chunk4, bucket4);
-      var counts1 = visible(token.y, bucket.y, i4) & inWindow(chunk.y, bucket.y, chunk4, bucket4);
-      var counts2 = visible(token.z, bucket.z, i4) & inWindow(chunk.z, bucket.z, chunk4, bucket4);
-      var counts3 = visible(token.w, bucket.w, i4) & inWindow(chunk.w, bucket.w, chunk4, bucket4);
+      var counts0 = visibleTo(token.x, bucket.x, i4) & windowHolds(chunk.x, bucket.x, chunk4, bucket4);
+      var counts1 = visibleTo(token.y, bucket.y, i4) & windowHolds(chunk.y, bucket.y, chunk4, bucket4);
+      var counts2 = visibleTo(token.z, bucket.z, i4) & windowHolds(chunk.z, bucket.z, chunk4, bucket4);
+      var counts3 = visibleTo(token.w, bucket.w, i4) & windowHolds(chunk.w, bucket.w, chunk4, bucket4);
       if (params.correct != 0u) {
         // Each key once: a pair that an earlier round has seen is not seen again.
         let i = min(i4, vec4u(L - 1u));
@@ -408,10 +420,10 @@ fn main(
             theirBuckets = bucketsOf(bucketRow + r * L, i);
             ourBuckets = bucketsOf(bucketRow + r * L, token);
           }
-          counts0 &= !inWindow(ours.x, ourBuckets.x, theirs, theirBuckets);
-          counts1 &= !inWindow(ours.y, ourBuckets.y, theirs, theirBuckets);
-          counts2 &= !inWindow(ours.z, ourBuckets.z, theirs, theirBuckets);
-          counts3 &= !inWindow(ours.w, ourBuckets.w, theirs, theirBuckets);
+          counts0 &= !windowHolds(ours.x, ourBuckets.x, theirs, theirBuckets);
+          counts1 &= !windowHolds(ours.y, ourBuckets.y, theirs, theirBuckets);
+          counts2 &= !windowHolds(ours.z, ourBuckets.z, theirs, theirBuckets);
+          counts3 &= !windowHolds(ours.w, ourBuckets.w, theirs, theirBuckets);
         }
       }
 
@@ -421,10 +433,10 @@ fn main(
       let f3 = queryFacts[first + 3u];
       let lse4 = vec4f(f0.y, f1.y, f2.y, f3.y);
       let delta4 = vec4f(f0.z, f1.z, f2.z, f3.z);
-      let w0 = weightsOf(logits.row0, lse4, counts0);
-      let w1 = weightsOf(logits.row1, lse4, counts1);
-      let w2 = weightsOf(logits.row2, lse4, counts2);
-      let w3 = weightsOf(logits.row3, lse4, counts3);
+      let w0 = finalWeights(logits.row0, lse4, counts0);
+      let w1 = finalWeights(logits.row1, lse4, counts1);
+      let w2 = finalWeights(logits.row2, lse4, counts2);
+      let w3 = finalWeights(logits.row3, lse4, counts3);
       let keep0 = kept(word4, vec4u(word.x));
       let keep1 = kept(word4, vec4u(word.y));
       let keep2 = kept(word4, vec4u(word.z));
@@ -444,7 +456,7 @@ fn main(
         }
         workgroupBarrier();
         for (var half = 0u; half < min(2u, COLUMN_VECTORS - c); half++) {
-          valueSums[c + half] = weigh(x, y, half, queries - firstQuery, valueSums[c + half]);
+          valueSums[c + half] = weigh(x, y, half, span.count - firstQuery, valueSums[c + half]);
         }
       }
       workgroupBarrier();
@@ -465,7 +477,7 @@ fn main(
         }
         workgroupBarrier();
         for (var half = 0u; half < min(2u, DEPTH_VECTORS - c); half++) {
-          keySums[c + half] = weigh(x, y, half, queries - firstQuery, keySums[c + half]);
+          keySums[c + half] = weigh(x, y, half, span.count - firstQuery, keySums[c + half]);
         }
       }
     }

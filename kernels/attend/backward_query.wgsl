@@ -123,6 +123,48 @@ fn bucketsOf(round: u32, tokens: vec4u) -> vec4u {
   return vec4u(vec4i(buckets[at.x], buckets[at.y], buckets[at.z], buckets[at.w]));
 }
 
+/// The slots that the windows of a segment cover, counted through all rounds.
+struct Span {
+  first: u32,
+  count: u32,
+  chunkBase: u32, // added to a slot's chunk in its row; may be below zero, where unsigned sums wrap
+  next: u32,      // the slot at which the next segment begins
+}
+
+/// The span of the tile's segment that begins at a slot. With bucketWindow a segment is the tokens of
+/// one bucket, else the whole tile. `before` and `after` are the chunks that windows reach; `later`
+/// says whether the others of a causal pair are the later tokens.
+fn spanOf(row: u32, segment: u32, firstSlot: u32, endSlot: u32, before: u32, after: u32, later: bool) -> Span {
+  let L = params.L;
+  let C = params.C;
+  let roundStart = params.round * L;
+  if (params.bucketWindow != 0u) {
+    let token = index[row * params.R * L + roundStart + segment];
+    let bucket = u32(buckets[params.bucketsStart + row * params.R * L + roundStart + token]);
+    if (bucket >= params.N) {
+      return Span(0u, 0u, 0u, endSlot); // padding, which sees nothing, is all that follows
+    }
+    let edge = params.windowsStart + (row * params.R + params.round) * (params.N + 2u) + bucket;
+    let next = index[edge + 1u];
+    // A bucket is in order of position: a causal pair's other is not on the far side of the tile.
+    let causal = params.causal != 0u;
+    let first = select(index[edge], segment, causal && later);
+    let end = select(next, min(next, endSlot), causal && !later);
+    return Span(roundStart + first, end - first, 0u, next);
+  }
+  let chunkFirst = firstSlot / C;
+  let chunkLast = (endSlot - 1u) / C;
+  if (params.wrap != 0u) {
+    // Windows run on through the rounds, and back from the last to the first.
+    let all = params.R * (L / C);
+    let first = (params.round * (L / C) + chunkFirst + all - before % all) % all * C;
+    return Span(first, (chunkLast - chunkFirst + 1u + before + after) * C, before - chunkFirst, endSlot);
+  }
+  let chunkStart = chunkFirst - min(before, chunkFirst);
+  let end = min((chunkLast + after + 1u) * C, L);
+  return Span(roundStart + chunkStart * C, end - chunkStart * C, 0u - chunkStart, endSlot);
+}
+
 /// Of four keys, those in the window of a query in chunk `own`, by this round or an earlier one.
 fn inWindow(own: u32, ownBucket: u32, keyChunks: vec4u, keyBuckets: vec4u) -> vec4<bool> {
   if (params.bucketWindow != 0u) {
@@ -168,7 +210,7 @@ fn kept(queryWords: vec4u, keyWords: vec4u) -> vec4f {
 
 /// Rows of queries, and of keys at unit length, from column d on. A key's row stands where the lane that
 /// reads it meets no bank conflict: key 4x + b at b·8 + x.
-fn stageRows(lane: u32, qkRow: u32, d: u32) {
+fn stageQueriesAndKeys(lane: u32, qkRow: u32, d: u32) {
   for (var i = lane; i < TILE * 8u; i += 64u) {
     let r = i / 8u;
     let column = d + i % 8u * 4u;
@@ -182,7 +224,7 @@ fn stageRows(lane: u32, qkRow: u32, d: u32) {
 }
 
 /// The same for rows of the output's gradient, and of values.
-fn stageValues(lane: u32, gradRow: u32, vRow: u32, e: u32) {
+fn stageSlopesAndValues(lane: u32, gradRow: u32, vRow: u32, e: u32) {
   for (var i = lane; i < TILE * 8u; i += 64u) {
     let r = i / 8u;
     let column = e + i % 8u * 4u;
@@ -293,46 +335,18 @@ fn main(
 
   // A segment of the tile: with bucketWindow the queries of one bucket, else all of them.
   for (var segment = firstSlot; segment < endSlot;) {
-    // The slots that the segment's windows cover, as in forward.wgsl.
-    var keysFirst = 0u;
-    var keys = 0u;
-    var chunkBase = 0u;
-    if (params.bucketWindow != 0u) {
-      let own = u32(buckets[bucketRow + roundStart + index[indexRow + roundStart + segment]]);
-      if (own >= params.N) {
-        break;
-      }
-      let edge = params.windowsStart + (row * params.R + params.round) * (params.N + 2u) + own;
-      let first = index[edge];
-      segment = index[edge + 1u];
-      keysFirst = roundStart + first;
-      keys = select(segment, min(segment, endSlot), params.causal != 0u) - first;
-    } else {
-      let chunkFirst = firstSlot / C;
-      let chunkLast = (endSlot - 1u) / C;
-      if (params.wrap != 0u) {
-        let all = params.R * (L / C);
-        keysFirst = (params.round * (L / C) + chunkFirst + all - params.P % all) % all * C;
-        keys = (chunkLast - chunkFirst + 1u + params.P + params.A) * C;
-        chunkBase = params.P - chunkFirst;
-      } else {
-        let chunkStart = chunkFirst - min(params.P, chunkFirst);
-        keysFirst = roundStart + chunkStart * C;
-        keys = min((chunkLast + params.A + 1u) * C, L) - chunkStart * C;
-        chunkBase = 0u - chunkStart;
-      }
-      segment = endSlot;
-    }
-    let chunk = slots / C + chunkBase;
+    let span = spanOf(row, segment, firstSlot, endSlot, params.P, params.A, false);
+    segment = span.next;
+    let chunk = slots / C + span.chunkBase;
 
-    for (var firstKey = 0u; firstKey < keys; firstKey += TILE) {
+    for (var firstKey = 0u; firstKey < span.count; firstKey += TILE) {
       workgroupBarrier();
       if (lane < TILE) {
         var j = NONE;
         var ofBucket = 0u;
         var scale = 0.0;
-        if (firstKey + lane < keys) {
-          var slot = keysFirst + firstKey + lane;
+        if (firstKey + lane < span.count) {
+          var slot = span.first + firstKey + lane;
           if (params.wrap != 0u) {
             slot %= params.R * L;
           }
@@ -357,14 +371,14 @@ fn main(
 
       var logits = Tile();
       for (var d = 0u; d < D; d += 32u) {
-        stageRows(lane, qkRow, d);
+        stageQueriesAndKeys(lane, qkRow, d);
         workgroupBarrier();
         logits = multiply(x, y, D - d, logits);
         workgroupBarrier();
       }
       var products = Tile();
       for (var e = 0u; e < params.E; e += 32u) {
-        stageValues(lane, gradRow, vRow, e);
+        stageSlopesAndValues(lane, gradRow, vRow, e);
         workgroupBarrier();
         products = multiply(x, y, params.E - e, products);
         workgroupBarrier();
@@ -421,7 +435,7 @@ fn main(
         }
         workgroupBarrier();
         for (var half = 0u; half < min(2u, DEPTH_VECTORS - c); half++) {
-          sums[c + half] = weigh(x, y, half, keys - firstKey, sums[c + half]);
+          sums[c + half] = weigh(x, y, half, span.count - firstKey, sums[c + half]);
         }
       }
     }

@@ -110,6 +110,48 @@ fn bucketsOf(round: u32, tokens: vec4u) -> vec4u {
   return vec4u(vec4i(buckets[at.x], buckets[at.y], buckets[at.z], buckets[at.w]));
 }
 
+/// The slots that the windows of a segment cover, counted through all rounds.
+struct Span {
+  first: u32,
+  count: u32,
+  chunkBase: u32, // added to a slot's chunk in its row; may be below zero, where unsigned sums wrap
+  next: u32,      // the slot at which the next segment begins
+}
+
+/// The span of the tile's segment that begins at a slot. With bucketWindow a segment is the tokens of
+/// one bucket, else the whole tile. `before` and `after` are the chunks that windows reach; `later`
+/// says whether the others of a causal pair are the later tokens.
+fn spanOf(row: u32, segment: u32, firstSlot: u32, endSlot: u32, before: u32, after: u32, later: bool) -> Span {
+  let L = params.L;
+  let C = params.C;
+  let roundStart = params.round * L;
+  if (params.bucketWindow != 0u) {
+    let token = index[row * params.R * L + roundStart + segment];
+    let bucket = u32(buckets[params.bucketsStart + row * params.R * L + roundStart + token]);
+    if (bucket >= params.N) {
+      return Span(0u, 0u, 0u, endSlot); // padding, which sees nothing, is all that follows
+    }
+    let edge = params.windowsStart + (row * params.R + params.round) * (params.N + 2u) + bucket;
+    let next = index[edge + 1u];
+    // A bucket is in order of position: a causal pair's other is not on the far side of the tile.
+    let causal = params.causal != 0u;
+    let first = select(index[edge], segment, causal && later);
+    let end = select(next, min(next, endSlot), causal && !later);
+    return Span(roundStart + first, end - first, 0u, next);
+  }
+  let chunkFirst = firstSlot / C;
+  let chunkLast = (endSlot - 1u) / C;
+  if (params.wrap != 0u) {
+    // Windows run on through the rounds, and back from the last to the first.
+    let all = params.R * (L / C);
+    let first = (params.round * (L / C) + chunkFirst + all - before % all) % all * C;
+    return Span(first, (chunkLast - chunkFirst + 1u + before + after) * C, before - chunkFirst, endSlot);
+  }
+  let chunkStart = chunkFirst - min(before, chunkFirst);
+  let end = min((chunkLast + after + 1u) * C, L);
+  return Span(roundStart + chunkStart * C, end - chunkStart * C, 0u - chunkStart, endSlot);
+}
+
 /// Of four keys, those in the window of a query in chunk `own`, by this round or an earlier one.
 fn inWindow(own: u32, ownBucket: u32, keyChunks: vec4u, keyBuckets: vec4u) -> vec4<bool> {
   if (params.bucketWindow != 0u) {
@@ -157,21 +199,19 @@ fn pcg(counter: u32) -> u32 {
   return (word >> 22u) ^ word;
 }
 
-/// The random words of four queries. The seed's stream is named "drop".
-fn queryWords(seedRow: u32, round: u32, tokens: vec4u) -> vec4u {
-  let ofRow = pcg(pcg(pcg(params.seed ^ 0x64726f70u) + seedRow / params.H) + seedRow % params.H);
-  let counters = pcg(ofRow + round) + tokens;
-  return vec4u(pcg(counters.x), pcg(counters.y), pcg(counters.z), pcg(counters.w));
+/// The random word of a row's round; the seed's stream is named "drop".
+fn roundWord(seedRow: u32, round: u32) -> u32 {
+  return pcg(pcg(pcg(pcg(params.seed ^ 0x64726f70u) + seedRow / params.H) + seedRow % params.H) + round);
 }
 
-/// The weights of a query's four keys after dropout, from the random words of both.
-fn dropped(weights: vec4f, queryWord: u32, keyWords: vec4u) -> vec4f {
+/// What dropout makes of four weights of 1, from the random words of their queries and keys.
+fn kept(queryWords: vec4u, keyWords: vec4u) -> vec4f {
   if (params.dropBelow == 0u) {
-    return weights;
+    return vec4f(1.0);
   }
-  let counters = queryWord + keyWords;
+  let counters = queryWords + keyWords;
   let words = vec4u(pcg(counters.x), pcg(counters.y), pcg(counters.z), pcg(counters.w));
-  return select(weights * params.keep, vec4f(), words < vec4u(params.dropBelow));
+  return select(vec4f(params.keep), vec4f(), words < vec4u(params.dropBelow));
 }
 
 @compute @workgroup_size(64)
@@ -205,7 +245,9 @@ fn main(
   let slotsAt = indexRow + roundStart + slots;
   let token = vec4u(index[slotsAt.x], index[slotsAt.y], index[slotsAt.z], index[slotsAt.w]);
   let bucket = bucketsOf(bucketRow + roundStart, token);
-  let word = queryWords(params.firstRow + row, params.round, token);
+  let ofRound = roundWord(params.firstRow + row, params.round);
+  let word = vec4u(
+    pcg(ofRound + token.x), pcg(ofRound + token.y), pcg(ofRound + token.z), pcg(ofRound + token.w));
   var largest = vec4f(NOTHING);
   var sum = vec4f();
   var sums: array<vec4f, 4u * COLUMN_VECTORS> = array<vec4f, 4u * COLUMN_VECTORS>();
@@ -225,48 +267,18 @@ fn main(
 
   // A segment of the tile: with bucketWindow the queries of one bucket, else all of them.
   for (var segment = firstSlot; segment < endSlot;) {
-    // The slots that the segment's windows cover. With wrap they run on through the rounds, and back
-    // from the last to the first; chunks are counted from the first one covered.
-    var keysFirst = 0u;
-    var keys = 0u;
-    var chunkBase = 0u; // added to a query's chunk in its row; may be below zero, where unsigned sums wrap
-    if (params.bucketWindow != 0u) {
-      let own = u32(buckets[bucketRow + roundStart + index[indexRow + roundStart + segment]]);
-      if (own >= params.N) {
-        break; // padding, which sees nothing, is all that follows
-      }
-      let edge = params.windowsStart + (row * params.R + params.round) * (params.N + 2u) + own;
-      let first = index[edge];
-      segment = index[edge + 1u];
-      keysFirst = roundStart + first;
-      // A bucket is in order of position: with causal no query of the tile sees beyond the tile.
-      keys = select(segment, min(segment, endSlot), params.causal != 0u) - first;
-    } else {
-      let chunkFirst = firstSlot / C;
-      let chunkLast = (endSlot - 1u) / C;
-      if (params.wrap != 0u) {
-        let all = params.R * (L / C);
-        keysFirst = (params.round * (L / C) + chunkFirst + all - params.P % all) % all * C;
-        keys = (chunkLast - chunkFirst + 1u + params.P + params.A) * C;
-        chunkBase = params.P - chunkFirst;
-      } else {
-        let chunkStart = chunkFirst - min(params.P, chunkFirst);
-        keysFirst = roundStart + chunkStart * C;
-        keys = min((chunkLast + params.A + 1u) * C, L) - chunkStart * C;
-        chunkBase = 0u - chunkStart;
-      }
-      segment = endSlot;
-    }
-    let chunk = slots / C + chunkBase;
+    let span = spanOf(row, segment, firstSlot, endSlot, params.P, params.A, false);
+    segment = span.next;
+    let chunk = slots / C + span.chunkBase;
 
-    for (var firstKey = 0u; firstKey < keys; firstKey += TILE) {
+    for (var firstKey = 0u; firstKey < span.count; firstKey += TILE) {
       workgroupBarrier();
       if (lane < TILE) {
         var j = NONE;
         var ofBucket = 0u;
         var scale = 0.0;
-        if (firstKey + lane < keys) {
-          var slot = keysFirst + firstKey + lane;
+        if (firstKey + lane < span.count) {
+          var slot = span.first + firstKey + lane;
           if (params.wrap != 0u) {
             slot %= params.R * L;
           }
@@ -373,10 +385,10 @@ fn main(
       let weights1 = weightsOf(logits1, most.y, counts1);
       let weights2 = weightsOf(logits2, most.z, counts2);
       let weights3 = weightsOf(logits3, most.w, counts3);
-      weights[y * PITCH + x] = dropped(weights0, word.x, word4);
-      weights[(y + 8u) * PITCH + x] = dropped(weights1, word.y, word4);
-      weights[(y + 16u) * PITCH + x] = dropped(weights2, word.z, word4);
-      weights[(y + 24u) * PITCH + x] = dropped(weights3, word.w, word4);
+      weights[y * PITCH + x] = weights0 * kept(vec4u(word.x), word4);
+      weights[(y + 8u) * PITCH + x] = weights1 * kept(vec4u(word.y), word4);
+      weights[(y + 16u) * PITCH + x] = weights2 * kept(vec4u(word.z), word4);
+      weights[(y + 24u) * PITCH + x] = weights3 * kept(vec4u(word.w), word4);
       let ones = vec4f(1.0);
       sum = sum * fade + vec4f(dot(weights0, ones), dot(weights1, ones), dot(weights2, ones), dot(weights3, ones));
 
@@ -398,7 +410,7 @@ fn main(
           var sum1 = sums[at + 1u] * fade.y;
           var sum2 = sums[at + 2u] * fade.z;
           var sum3 = sums[at + 3u] * fade.w;
-          for (var k = 0u; 4u * k < min(keys - firstKey, TILE); k++) {
+          for (var k = 0u; 4u * k < min(span.count - firstKey, TILE); k++) {
             let start = 4u * k * VALUE_PITCH + 8u * half + x;
             let v0 = staged[start];
             let v1 = staged[start + VALUE_PITCH];

@@ -58,7 +58,7 @@ struct Tile {
   count: u32,      // numbers: tokens · Dp
 }
 
-fn query(i: u32, tile: Tile) -> f32 {
+fn coordinate(i: u32, tile: Tile) -> f32 {
   let d = i & ((1u << tile.logDepth) - 1u);
   if (d >= params.D) {
     return 0.0;
@@ -67,10 +67,10 @@ fn query(i: u32, tile: Tile) -> f32 {
   return qk[tile.rowStart + token * params.D + d];
 }
 
-fn queries(i: u32, stride: u32, tile: Tile) -> vec4f {
+fn coordinates(i: u32, stride: u32, tile: Tile) -> vec4f {
   return vec4f(
-    query(i, tile), query(i + stride, tile),
-    query(i + 2u * stride, tile), query(i + 3u * stride, tile));
+    coordinate(i, tile), coordinate(i + stride, tile),
+    coordinate(i + 2u * stride, tile), coordinate(i + 3u * stride, tile));
 }
 
 fn flips(i: u32, stride: u32, depth: u32, diagonal: u32) -> vec4f {
@@ -80,11 +80,11 @@ fn flips(i: u32, stride: u32, depth: u32, diagonal: u32) -> vec4f {
     signs[diagonal + ((i + 2u * stride) & last)], signs[diagonal + ((i + 3u * stride) & last)]);
 }
 
-fn kept(at: u32, pitch: u32) -> vec4f {
+fn gather4(at: u32, pitch: u32) -> vec4f {
   return vec4f(rotated[at], rotated[at + pitch], rotated[at + 2u * pitch], rotated[at + 3u * pitch]);
 }
 
-fn keep(at: u32, pitch: u32, v: vec4f) {
+fn scatter4(at: u32, pitch: u32, v: vec4f) {
   rotated[at] = v.x;
   rotated[at + pitch] = v.y;
   rotated[at + 2u * pitch] = v.z;
@@ -119,15 +119,15 @@ fn sweep(lane: u32, tile: Tile, level: u32, fresh: bool, flipped: bool, diagonal
     var v2 = vec4f();
     var v3 = vec4f();
     if (fresh) {
-      v0 = queries(i, stride, tile);
-      v1 = queries(i + 4u * stride, stride, tile);
-      v2 = queries(i + 8u * stride, stride, tile);
-      v3 = queries(i + 12u * stride, stride, tile);
+      v0 = coordinates(i, stride, tile);
+      v1 = coordinates(i + 4u * stride, stride, tile);
+      v2 = coordinates(i + 8u * stride, stride, tile);
+      v3 = coordinates(i + 12u * stride, stride, tile);
     } else {
-      v0 = kept(at, pitch);
-      v1 = kept(at + 4u * pitch, pitch);
-      v2 = kept(at + 8u * pitch, pitch);
-      v3 = kept(at + 12u * pitch, pitch);
+      v0 = gather4(at, pitch);
+      v1 = gather4(at + 4u * pitch, pitch);
+      v2 = gather4(at + 8u * pitch, pitch);
+      v3 = gather4(at + 12u * pitch, pitch);
     }
     if (flipped) {
       v0 *= flips(i, stride, depth, diagonal);
@@ -155,10 +155,10 @@ fn sweep(lane: u32, tile: Tile, level: u32, fresh: bool, flipped: bool, diagonal
       v1 = b + v3;
       v3 = b - v3;
     }
-    keep(at, pitch, v0);
-    keep(at + 4u * pitch, pitch, v1);
-    keep(at + 8u * pitch, pitch, v2);
-    keep(at + 12u * pitch, pitch, v3);
+    scatter4(at, pitch, v0);
+    scatter4(at + 4u * pitch, pitch, v1);
+    scatter4(at + 8u * pitch, pitch, v2);
+    scatter4(at + 12u * pitch, pitch, v3);
   }
 }
 

@@ -140,6 +140,20 @@ function typeName(type: Type): string {
   );
 }
 
+test('functions of one name are one text in every kernel', () => {
+  const texts = new Map<string, { readonly text: string; readonly kernel: KernelName }>();
+  for (const kernel of NAMES) {
+    const functions = withoutComments(kernels[kernel].code).matchAll(/^fn (?!main\()(\w+)\([\s\S]*?^}/gm);
+    for (const [found, name = ''] of functions) {
+      const text = found.replace(/\s+/g, ' ');
+      const other = texts.get(name);
+      expect(text, `${name} in ${kernel} and ${other?.kernel}`).toBe(other?.text ?? text);
+      texts.set(name, { text, kernel });
+    }
+  }
+  expect(texts.size).toBeGreaterThan(20);
+});
+
 describe('the lint for variables without a value', () => {
   test.each([
     ['fn f() { var sum: f32; sum += 1.0; }', 1],
