@@ -8,9 +8,13 @@ import { defaultBuckets } from './oracle/defaultBuckets.js';
 import { gradient, type OutputGradients } from './oracle/gradient.js';
 import { at, type Letters, type Numbers, toFloat32 } from './oracle/shape.js';
 
-/** The backends that every statement about results is tested on. */
-export const BACKENDS = ['webgpu', 'cpu'] as const;
-export type Backend = (typeof BACKENDS)[number];
+const ALL_BACKENDS = ['webgpu', 'cpu'] as const;
+export type Backend = (typeof ALL_BACKENDS)[number];
+
+/** The backends that every statement about results is tested on; LSH_BACKENDS names some of them. */
+export const BACKENDS: readonly Backend[] = ALL_BACKENDS.filter((backend) =>
+  (process.env.LSH_BACKENDS ?? ALL_BACKENDS.join()).split(',').includes(backend),
+);
 
 /** Runs `during` on a backend, and returns to the one before. */
 export async function onBackend<T>(backend: Backend, during: () => Promise<T>): Promise<T> {
