@@ -3,13 +3,13 @@ import { freemem } from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import { type AttentionWithLse, denseAttentionWithLse, lshAttentionWithLse, plan } from 'tfjs-lsh-attention';
 import { currentDevice } from 'tfjs-lsh-attention/webgpu';
+import { bytes, count, seconds } from '../output/numbers.js';
 import type { Corpus } from './corpus.js';
 import { exactAnswers } from './exact.js';
 import { finished, measure, upload } from './measure.js';
 import { D, E, type Memory, memoryOf } from './memory.js';
 import { METHODS, type Method, QUOTED, type Result, ROUNDS, type Step } from './result.js';
 import { predictions, score } from './score.js';
-import { bytes, count, seconds } from './text.js';
 
 const SHORTEST = 1024;
 /** Every second one of the last 1,024 words is asked for, at every length. */

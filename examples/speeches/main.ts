@@ -6,13 +6,15 @@ import { writeFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { useWebGPU } from 'tfjs-lsh-attention/node';
+import { count, seconds } from '../output/numbers.js';
+import { progress, say } from '../output/terminal.js';
 import { type Corpus, FIRST_YEAR, LAST_YEAR, quote, readCorpus, speechAt } from './corpus.js';
 import { Ladder, QUESTIONS } from './ladder.js';
 import { CONTEXT, D, E } from './memory.js';
 import { findQuotations, type Quotation, type Quotations } from './quotations.js';
 import { reportPage } from './report.js';
 import { QUOTED, QUOTED_ROUNDS } from './result.js';
-import { aligned, atLeast, COLUMNS, cells, count, exactCells, hasDense, seconds } from './text.js';
+import { aligned, atLeast, COLUMNS, cells, exactCells, hasDense } from './text.js';
 
 const HELP = `npm start -- [--seconds N] [--out FILE] [--until YEAR]
   --seconds N  how long to climb, about; longer reaches longer memories (default 130)
@@ -136,25 +138,4 @@ function inWords(corpus: Corpus, { asked, found, share, matching }: Quotation): 
   found    … ${quote(corpus, found + 1 - shown, found + 1)} [${quote(corpus, found + 1, found + 2)}]
            ${count(asked - found)} words earlier, in ${name} ${year}: ${matching}${matching === 8 ? ' or more' : ''} equal words, ${atLeast(share)} of the attention
   answer   ${quote(corpus, found + 1, found + 2)}, which is right`;
-}
-
-function say(text: string): void {
-  clear();
-  console.log(text);
-}
-
-/** A line on standard error that the next one replaces; without a terminal a line of its own. */
-function progress(text: string): void {
-  clear();
-  if (process.stderr.isTTY) {
-    process.stderr.write(`${text} …`);
-  } else {
-    process.stderr.write(`${text}\n`);
-  }
-}
-
-function clear(): void {
-  if (process.stderr.isTTY) {
-    process.stderr.write('\r\x1b[K');
-  }
 }

@@ -1,12 +1,13 @@
 /** report.html: the ladder as two charts and a table, in one file. */
 
 import * as Plot from '@observablehq/plot';
-import { Window } from 'happy-dom';
+import { bytes, count, seconds } from '../output/numbers.js';
+import { drawn, escaped, page } from '../output/page.js';
 import { type Corpus, quote, speechAt } from './corpus.js';
 import { D } from './memory.js';
 import type { Quotation } from './quotations.js';
 import { METHODS, type Method, type Result, type Step } from './result.js';
-import { atLeast, bytes, COLUMNS, cells, count, exactCells, hasDense, seconds } from './text.js';
+import { atLeast, COLUMNS, cells, exactCells, hasDense } from './text.js';
 
 export interface Findings {
   /** The adapter. */
@@ -36,15 +37,9 @@ export function reportPage({ description, corpus, steps, quotations }: Findings)
     (ms) => seconds(ms / 1000),
   );
   const memory = chart(results, ({ peakBytes }) => peakBytes, 4, bytes);
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Attention as a memory</title>
-<style>${STYLE}</style>
-<main>
-<h1>Attention as a memory</h1>
-<p>${count(corpus.words.length)} words of ${corpus.speeches.length} State of the Union speeches, and the next word
+  return page(
+    'Attention as a memory',
+    `<p>${count(corpus.words.length)} words of ${corpus.speeches.length} State of the Union speeches, and the next word
 predicted from earlier places with the same words before them, by dense and by LSH attention: one head, causal,
 depth ${D}. Measured on <b>${escaped(description)}</b>, ${new Date().toISOString().slice(0, 10)}.</p>
 <p class="legend">${legend.join('\n')}</p>
@@ -63,9 +58,8 @@ ${steps.map((step) => tableBody(step, results)).join('\n')}</table></div>
 <li><b>peak GPU</b>: most bytes of GPU buffers in use during a call, inputs and outputs included.</li>
 </ul>
 ${quotations.length > 0 ? `<h2>Found far back</h2>\n${quotations.map((one) => quotationBlock(corpus, one)).join('\n')}` : ''}
-</main>
-</html>
-`;
+`,
+  );
 }
 
 function tableBody(step: Step, all: readonly Result[]): string {
@@ -105,15 +99,12 @@ function chart(
   const low = Math.floor(Math.log(Math.min(...values)) / Math.log(base));
   const high = Math.ceil(Math.log(Math.max(...values)) / Math.log(base));
   const ticks = Array.from({ length: high - low + 1 }, (_, n) => base ** (low + n));
-  const document = new Window().document as unknown as Document;
-  const svg = Plot.plot({
-    document,
+  return drawn({
     width: 520,
     height: 360,
     marginLeft: 64,
     marginRight: 16,
     marginBottom: 48,
-    style: { background: 'none', fontSize: '12px' },
     x: { type: 'log', base: 2, ticks: lengths, tickFormat: count, label: 'words of memory', labelOffset: 42 },
     y: { type: 'log', base, domain: [base ** low, base ** high], ticks, tickFormat, label: null, grid: true },
     color: { domain: [...METHODS], range: METHODS.map((method) => COLOURS[method]) },
@@ -122,44 +113,8 @@ function chart(
       Plot.dot(points, { x: 'x', y: 'y', fill: 'method', r: 3.5 }),
     ],
   });
-  return svg.outerHTML;
 }
 
 function named(method: Method): string {
   return method === 'dense' ? 'dense' : `${method} ${method === 'LSH 1' ? 'round' : 'rounds'}`;
 }
-
-function escaped(text: string): string {
-  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
-}
-
-const STYLE = `
-:root { color-scheme: light dark; --ink: #1d2126; --soft: #646c75; --line: #d9dde2; --paper: #fcfcfa; --mark: #fff0b8; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e4e7ea; --soft: #98a1ab; --line: #363c44; --paper: #16191d; --mark: #5a4a12; }
-}
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
-main { max-width: 68rem; margin: 0 auto; padding: 3rem 1.25rem 4rem; }
-h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 1rem; }
-h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; }
-main > p { max-width: 46rem; }
-.legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
-.legend i { display: inline-block; width: .75em; height: .75em; border-radius: 50%; margin-right: .4em; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 2rem; }
-figure { margin: 0; }
-figcaption { font-weight: 600; margin-bottom: .5rem; }
-small { color: var(--soft); font-weight: 400; }
-svg { width: 100%; height: auto; overflow: visible; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th, td { text-align: right; padding: .2rem .75rem; vertical-align: top; font-weight: 400; }
-th:nth-child(2), tr > td:first-child, tr > th + td { text-align: left; }
-thead th { color: var(--soft); }
-tbody th { font-weight: 600; }
-tbody tr:first-child > * { border-top: 1px solid var(--line); }
-.notes { color: var(--soft); font-size: .875rem; padding-left: 1.1rem; }
-blockquote { margin: 0 0 1.25rem; padding-left: 1rem; border-left: 3px solid var(--line); }
-blockquote p { margin: 0 0 .5rem; }
-cite { display: block; color: var(--soft); font-size: .875rem; font-style: normal; }
-mark { background: var(--mark); color: inherit; padding: 0 .2em; border-radius: .2em; }
-`;

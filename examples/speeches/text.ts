@@ -1,22 +1,6 @@
-/** Numbers for people. */
+/** Results for people. */
+import { bytes, percent, seconds, significant } from '../output/numbers.js';
 import type { Result, Step } from './result.js';
-
-export function seconds(value: number): string {
-  return value < 1 ? `${significant(value * 1000)} ms` : `${significant(value)} s`;
-}
-
-export function bytes(value: number): string {
-  const [size, unit] = value < 2 ** 30 ? [value / 2 ** 20, 'MiB'] : [value / 2 ** 30, 'GiB'];
-  return `${significant(size)} ${unit}`;
-}
-
-export function count(value: number): string {
-  return value.toLocaleString('en');
-}
-
-export function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
-}
 
 /** A lower bound of a share. */
 export function atLeast(share: number): string {
@@ -64,8 +48,4 @@ export function aligned(row: readonly string[]): string {
   return row
     .map((cell, n) => (n === 0 ? cell.padEnd(WIDTHS[n] as number) : cell.padStart(WIDTHS[n] as number)))
     .join('');
-}
-
-function significant(value: number): string {
-  return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
 }

@@ -1,0 +1,22 @@
+/** Numbers for people. */
+
+export function seconds(value: number): string {
+  return value < 1 ? `${significant(value * 1000)} ms` : `${significant(value)} s`;
+}
+
+export function bytes(value: number): string {
+  const [size, unit] = value < 2 ** 30 ? [value / 2 ** 20, 'MiB'] : [value / 2 ** 30, 'GiB'];
+  return `${significant(size)} ${unit}`;
+}
+
+export function count(value: number): string {
+  return value.toLocaleString('en');
+}
+
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+export function significant(value: number): string {
+  return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+}
