@@ -1,17 +1,19 @@
 /**
  * npm run bench -- [--lengths 1024,4096] [--heads 8] [--depth 64] [--hashes 4] [--chunk 64] [--causal]
  *                  [--rotation hadamard] [--runs 5] [--json FILE]
+ * npm run bench -- --suite copy [--steps 600] [--fresh] [--json FILE] [--markdown FILE]
  *
- * Milliseconds and useful GFLOP/s of every kernel of a forward call, by timestamps on the GPU.
+ * The first measures kernels; the second trains on the Reformer paper's duplication task, with and
+ * without LSH, and shows its Table 2 beside the paper's. Ctrl-C stops the second after a step; the same
+ * command goes on.
  */
-import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { useWebGPU } from 'tfjs-lsh-attention/node';
-import { measure } from './measure.js';
-import { table } from './report.js';
+import { benchCopy } from './copy.js';
+import { benchKernels } from './kernels.js';
 
 const { values } = parseArgs({
   options: {
+    suite: { type: 'string', default: 'kernels' },
     lengths: { type: 'string', default: '1024,2048,4096,8192,16384' },
     heads: { type: 'string', default: '8' },
     depth: { type: 'string', default: '64' },
@@ -20,27 +22,17 @@ const { values } = parseArgs({
     causal: { type: 'boolean', default: false },
     rotation: { type: 'string', default: 'gaussian' },
     runs: { type: 'string', default: '5' },
+    steps: { type: 'string', default: '600' },
+    fresh: { type: 'boolean', default: false },
     json: { type: 'string' },
+    markdown: { type: 'string' },
   },
 });
-const { description } = await useWebGPU();
-const rows = [];
-for (const length of values.lengths.split(',').map(Number)) {
-  process.stderr.write(`L=${length} …\n`);
-  const row = await measure(
-    { B: 1, H: Number(values.heads), L: length, D: Number(values.depth), E: Number(values.depth) },
-    {
-      numHashes: Number(values.hashes),
-      chunkLength: Number(values.chunk),
-      causal: values.causal,
-      rotation: values.rotation as 'gaussian' | 'hadamard',
-    },
-    Number(values.runs),
-  );
-  rows.push(row);
-  console.log(table(row));
-}
-if (values.json !== undefined) {
-  writeFileSync(values.json, `${JSON.stringify({ adapter: description, rows }, null, 2)}\n`);
-  console.log(`written: ${values.json}`);
+if (values.suite === 'kernels') {
+  await benchKernels(values);
+} else if (values.suite === 'copy') {
+  process.exitCode = await benchCopy(values);
+} else {
+  console.error(`--suite must be kernels or copy, got '${values.suite}'.`);
+  process.exitCode = 1;
 }
