@@ -111,7 +111,7 @@ function markdown({ adapter, date, steps, recipe, rows }: Findings): string {
 
 \`npm run bench -- --suite copy\` on ${adapter}, ${date}.
 
-0w0w with ${length / 2 - 1} of ${vocabulary - 1} symbols in w (L = ${length}), one layer, width ${width}, ${heads} ${heads === 1 ? 'head' : 'heads'}, feed-forward ${hidden}, chunks of
+0w0w, w of ${length / 2 - 1} symbols out of ${vocabulary - 1} (L = ${length}), one layer, width ${width}, ${heads} ${heads === 1 ? 'head' : 'heads'}, feed-forward ${hidden}, chunks of
 ${chunkLength}, ${steps} steps of ${batch} sequences. Accuracy on the second w in percent, of ${SAMPLE.hashes * SAMPLE.batches * 32} sequences that were not trained on, over
 ${SAMPLE.hashes} draws of the rotations; in brackets the paper's (arXiv 2001.04451, Table 2: L = 1024, width 256, 4 heads, 127
 symbols, 150,000 steps).

@@ -30,7 +30,7 @@ async function main({ recipe, steps, seconds, fresh, path, out }: Command): Prom
   const { description } = await useTrainingGPU();
   const w = recipe.length / 2 - 1;
   say(
-    `0w0w with ${w} of ${recipe.vocabulary - 1} symbols in w, attention ${named(recipe.attention)}, on ${description}`,
+    `0w0w, w of ${w} symbols out of ${recipe.vocabulary - 1}, attention ${named(recipe.attention)}, on ${description}`,
   );
   const shown = (file: string) => relative(process.cwd(), file) || file;
   const started = performance.now();
