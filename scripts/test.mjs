@@ -43,7 +43,9 @@ const STEPS = {
     (await command('publint', ['--strict'])) ||
     (await command('@arethetypeswrong/cli', ['--pack', '.', '--profile', 'esm-only', '--quiet'], 'attw')) ||
     (await vitest(['--project', 'node', 'test/package'])),
-  examples: () => vitest(['--project', 'node', 'test/examples'], { LSH_ADAPTER: adapters()[0] }),
+  // One after the other: each takes the whole adapter.
+  examples: () =>
+    vitest(['--project', 'node', '--no-file-parallelism', 'test/examples'], { LSH_ADAPTER: adapters()[0] }),
 };
 
 const wanted = process.argv.slice(2);

@@ -12,6 +12,8 @@ const folder = mkdtempSync(join(tmpdir(), 'lsh-copy-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const STEPS = 120;
+/** A slow adapter compiles for a minute, and takes half a second a step, in milliseconds. */
+const PATIENCE = 400_000;
 const SMALL = [
   '--length',
   '12',
@@ -75,7 +77,7 @@ describe('a run', () => {
   let whole: Ended;
   beforeAll(async () => {
     whole = await run(command('whole'));
-  }, 120_000);
+  }, PATIENCE);
 
   test('learns, and draws how', () => {
     expect(whole.stderr).not.toMatch(/Error/);
@@ -90,7 +92,7 @@ describe('a run', () => {
     expect(readFileSync(join(folder, 'whole.html'), 'utf8').match(/<svg/g)).toHaveLength(2);
   });
 
-  test('that Ctrl-C stopped goes on as if it had not', async () => {
+  test('that Ctrl-C stopped goes on as if it had not', { timeout: PATIENCE }, async () => {
     const first = await interrupted(command('parts'), 'step  20 of 120');
     expect(first.code).toBe(130);
     expect(first.stdout).toMatch(/Stopped after step \d+ of 120. The same command goes on/);
