@@ -15,4 +15,5 @@ export {
   NOTHING_SEEN,
   presets,
 } from './attention/options.js';
-export { type AttentionPlan, type Limits, type OpPlan, plan } from './attention/plan.js';
+export { type AttentionPlan, type OpPlan, plan } from './attention/plan.js';
+export type { DeviceTraits } from './webgpu/traits.js';

@@ -1,18 +1,19 @@
-// The factor that makes a key of a query: inverseNorms = 1 / sqrt(|q|² + D·1e-6).
+// The factor that makes a key of a query: inverseNorms = 1 / sqrt(|q|² + epsilon), epsilon = D·1e-6.
 //
 //   qk [BH, L, D]   →   inverseNorms [BH, L]
 //
 // One lane per token, 64 a workgroup: no lane waits for another.
 
 struct Params {
-  D: u32,
+  D: u32,            // a multiple of 4; padded with zeros, hence not the D of epsilon
   tokens: u32,       // BH·L
   workgroups: u32,
   qkStart: u32,
+  epsilon: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qk: array<f32>;
+@group(0) @binding(1) var<storage, read> qk: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> inverseNorms: array<f32>;
 
 @compute @workgroup_size(64)
@@ -25,16 +26,13 @@ fn main(
   if (token >= params.tokens) {
     return;
   }
-  let D = params.D;
-  let start = params.qkStart + token * D;
+  let columns = params.D / 4u;
+  let start = params.qkStart / 4u + token * columns;
   // Four sums: shorter chains of additions, and rounding errors that do not grow with all of D.
   var sums = vec4f();
-  for (var d = 0u; d + 4u <= D; d += 4u) {
-    let q = vec4f(qk[start + d], qk[start + d + 1u], qk[start + d + 2u], qk[start + d + 3u]);
+  for (var c = 0u; c < columns; c++) {
+    let q = qk[start + c];
     sums += q * q;
   }
-  for (var d = D / 4u * 4u; d < D; d++) {
-    sums.x += qk[start + d] * qk[start + d];
-  }
-  inverseNorms[token] = 1.0 / sqrt(sums.x + sums.y + (sums.z + sums.w) + f32(D) * 1e-6);
+  inverseNorms[token] = 1.0 / sqrt(sums.x + sums.y + (sums.z + sums.w) + params.epsilon);
 }

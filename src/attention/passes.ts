@@ -2,6 +2,7 @@
 import { hadamardShape, signCount } from '../hashing/hadamard.js';
 import type { Pass } from '../webgpu/kernels.js';
 import type { OutputSpec } from '../webgpu/program.js';
+import type { DeviceTraits } from '../webgpu/traits.js';
 import { dropoutThreshold } from './dropout.js';
 import type { Settings, Shape } from './settings.js';
 
@@ -86,8 +87,14 @@ export function opBuffers(name: OpName, { B, H, L, D, E }: Shape, settings: Sett
       };
 }
 
-/** The passes of an op, for one batch of rows. */
-export function opPasses(name: OpName, shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
+/** The passes of an op, for one batch of rows, in the variants that suit the device. */
+export function opPasses(
+  name: OpName,
+  shape: Shape,
+  settings: Settings,
+  layout: BatchLayout,
+  _device: DeviceTraits,
+): Pass[] {
   switch (name) {
     case 'LshBuckets':
       return [hashPass(shape, settings, layout)];
@@ -167,12 +174,12 @@ function sortPasses({ L }: Shape, settings: Settings, { rows, starts }: BatchLay
   ];
 }
 
-function normalisePass({ L, D }: Shape, { rows, starts }: BatchLayout): Pass {
+function normalisePass({ L, D }: Shape, { epsilon }: Settings, { rows, starts }: BatchLayout): Pass {
   return {
     kernel: 'attend/normalise',
     constants: {},
     sizes: {},
-    params: { D, tokens: rows * L, qkStart: starts.qk as number },
+    params: { D, tokens: rows * L, qkStart: starts.qk as number, epsilon },
     aliases: {},
     workgroups: Math.ceil((rows * L) / TOKEN_TILE),
   };
@@ -225,7 +232,7 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): P
       },
     };
   });
-  return [normalisePass(shape, layout), ...rounds];
+  return [normalisePass(shape, settings, layout), ...rounds];
 }
 
 function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
@@ -262,5 +269,5 @@ function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): 
       { ...common, kernel: 'attend/backward_key', sizes: { DEPTH_VECTORS, COLUMN_VECTORS }, params },
     ];
   });
-  return [normalisePass(shape, layout), delta, ...rounds.flat()];
+  return [normalisePass(shape, settings, layout), delta, ...rounds.flat()];
 }

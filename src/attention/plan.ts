@@ -1,23 +1,10 @@
 import { hadamardAdditions } from '../hashing/hadamard.js';
 import type { Batch, Part, Program } from '../webgpu/program.js';
+import { DEFAULT_TRAITS, type DeviceTraits } from '../webgpu/traits.js';
 import type { LshAttentionOptions } from './options.js';
 import { type Bytes, type OpName, opBuffers, opPasses } from './passes.js';
-import type { Settings, Shape } from './settings.js';
+import { padded, type Settings, type Shape } from './settings.js';
 import { Door } from './validate.js';
-
-/** The limits of a device that a plan depends on; names and defaults are WebGPU's. */
-export interface Limits {
-  readonly maxStorageBufferBindingSize: number;
-  readonly maxBufferSize: number;
-  readonly maxComputeWorkgroupsPerDimension: number;
-}
-
-/** What every WebGPU device offers at least. */
-export const DEFAULT_LIMITS: Limits = {
-  maxStorageBufferBindingSize: 2 ** 27,
-  maxBufferSize: 2 ** 28,
-  maxComputeWorkgroupsPerDimension: 65535,
-};
 
 /** Consecutive rows b·h that go through an op's passes together. */
 export interface RowBatch extends Batch {
@@ -75,18 +62,20 @@ const WORD = 4;
  *
  * @param shape sizes in letters; B and H default to 1, E to D.
  * @param options as for `lshAttention`.
- * @param limits of the device; defaults to what every WebGPU device offers.
+ * @param device what the device offers, as `traitsOf` tells it; defaults to what every WebGPU device offers.
  * @throws RangeError or TypeError for what `lshAttention` would refuse; Error for what cannot fit.
  */
 export function plan(
   shape: Pick<Shape, 'L' | 'D'> & Partial<Shape>,
   options: LshAttentionOptions = {},
-  limits: Limits = DEFAULT_LIMITS,
+  device: Partial<DeviceTraits> = {},
 ): AttentionPlan {
   const door = new Door('plan');
   const letters = door.letters({ B: 1, H: 1, E: shape.D, ...shape });
   const settings = door.settings(letters, options);
-  const ofOp = (name: OpName) => planOp(name, letters, settings, limits, door);
+  const traits = { ...DEFAULT_TRAITS, ...device };
+  const ofOp = (name: OpName) =>
+    planOp(name, name === 'LshBuckets' ? letters : padded(letters), settings, traits, door);
   const hash = settings.hashed ? [ofOp('LshBuckets')] : [];
   const attention = ofOp('LshAttention');
   const forward = [...hash, attention];
@@ -124,13 +113,19 @@ function operationsOf({ B, H, L, D, E }: Shape, settings: Settings): AttentionPl
 }
 
 /** The plan of one op of a checked call. */
-export function planOp(name: OpName, shape: Shape, settings: Settings, limits: Limits, door: Door): OpPlan {
+export function planOp(
+  name: OpName,
+  shape: Shape,
+  settings: Settings,
+  device: DeviceTraits,
+  door: Door,
+): OpPlan {
   const { B, H } = shape;
   const rows = B * H;
   const { inputs, outputs: made, scratch: scratchRow, whole } = opBuffers(name, shape, settings);
   const outputs = mapValues(made, ({ axes }) => axes.reduce((size, axis) => size * axis, WORD));
   const tensors = { ...inputs, ...outputs };
-  const perBatch = rowsPerBatch({ ...tensors, ...scratchRow }, whole, rows, limits, door);
+  const perBatch = rowsPerBatch({ ...tensors, ...scratchRow }, whole, rows, device, door);
 
   const batches: RowBatch[] = [];
   for (let firstRow = 0; firstRow < rows && shape.L > 0; firstRow += perBatch) {
@@ -143,7 +138,7 @@ export function planOp(name: OpName, shape: Shape, settings: Settings, limits: L
       starts[tensor] = (begin - offset) / WORD;
       parts[tensor] = { offset, size: begin - offset + count * bytes };
     }
-    const passes = opPasses(name, shape, settings, { firstRow, rows: count, starts });
+    const passes = opPasses(name, shape, settings, { firstRow, rows: count, starts }, device);
     batches.push({ firstRow, rows: count, parts, passes });
   }
 
@@ -163,8 +158,8 @@ export function planOp(name: OpName, shape: Shape, settings: Settings, limits: L
 }
 
 /** How many rows fit every binding; what cannot be split must fit whole. */
-function rowsPerBatch(row: Bytes, whole: Bytes, rows: number, limits: Limits, door: Door): number {
-  const binding = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+function rowsPerBatch(row: Bytes, whole: Bytes, rows: number, device: DeviceTraits, door: Door): number {
+  const binding = Math.min(device.maxStorageBufferBindingSize, device.maxBufferSize);
   for (const [name, bytes] of Object.entries(whole)) {
     if (bytes > binding) {
       throw door.failure(

@@ -14,6 +14,15 @@ export interface Shape {
   readonly E: number;
 }
 
+/**
+ * The shape that attend kernels work on: rows of whole vec4. Zeros appended to queries, keys and values
+ * change nothing but the length of the rows.
+ */
+export function padded(shape: Shape): Shape {
+  const whole = (depth: number) => Math.ceil(depth / 4) * 4;
+  return { ...shape, D: whole(shape.D), E: whole(shape.E) };
+}
+
 /** How a round's hash divides the tokens. */
 export interface BucketPlan {
   /** Buckets of a round: the product of the factors. */
@@ -43,6 +52,8 @@ export interface Settings extends BucketPlan {
   readonly wrap: boolean;
   readonly acrossBuckets: boolean;
   readonly scale: number;
+  /** What is added to a key's squared length before its root: D·1e-6. */
+  readonly epsilon: number;
   /** Probability with which a weight is dropped. */
   readonly dropout: number;
   readonly seed: number;

@@ -174,6 +174,7 @@ export class Door {
       acrossBuckets:
         this.flag('acrossBuckets', options.acrossBuckets ?? DEFAULTS.acrossBuckets) || bucketWindow,
       scale: this.scale(options.scale, D),
+      epsilon: D * 1e-6,
       ...this.dropout(options),
       hadamard,
       rotationHeads: H,

@@ -5,9 +5,10 @@ import { Recent } from '../hashing/recent.js';
 import { gaussianRotations, rotationKey } from '../hashing/rotations.js';
 import { currentDevice, withFloatBuffers } from '../webgpu/backend.js';
 import { type DeviceBuffers, runProgram } from '../webgpu/program.js';
+import { traitsOf } from '../webgpu/traits.js';
 import type { OpName } from './passes.js';
 import { type OpPlan, planOp } from './plan.js';
-import type { AttentionInputs, HashInputs, Settings, Shape } from './settings.js';
+import { type AttentionInputs, type HashInputs, padded, type Settings, type Shape } from './settings.js';
 import type { Door } from './validate.js';
 
 /** Bucket ids `[B, H, R, L]`. */
@@ -26,9 +27,25 @@ export function attentionOnWebGPU(
   door: Door,
 ): Tensor[] {
   registerGradients();
-  // Gradients have the shapes of what the kernel was given: all four axes.
-  const inputs = { qk: tf.reshape(qk, [B, H, L, D]), v: tf.reshape(v, [B, H, L, E]), buckets };
-  return run('LshAttention', inputs, { B, H, L, D, E }, settings, door);
+  // Gradients have the shapes of what the kernel was given: all four axes, padded.
+  const shape = padded({ B, H, L, D, E });
+  const inputs = { qk: rowsOf(qk, [B, H, L, D], shape.D), v: rowsOf(v, [B, H, L, E], shape.E), buckets };
+  const [out, lse] = run('LshAttention', inputs, shape, settings, door) as [Tensor, Tensor];
+  return [shape.E === E ? out : tf.slice(out, [0, 0, 0, 0], [B, H, L, E]), lse];
+}
+
+/** A tensor with four axes, the last padded with zeros. */
+function rowsOf(tensor: Tensor, axes: [number, number, number, number], depth: number): Tensor {
+  const rows = tf.reshape(tensor, axes);
+  const more = depth - axes[3];
+  return more === 0
+    ? rows
+    : tf.pad(rows, [
+        [0, 0],
+        [0, 0],
+        [0, 0],
+        [0, more],
+      ]);
 }
 
 /** What the gradient must know of the call. */
@@ -45,7 +62,7 @@ function run(
   door: Door,
   deviceBuffers?: DeviceBuffers,
 ): Tensor[] {
-  const plan = planOp(name, shape, settings, currentDevice().limits, door);
+  const plan = planOp(name, shape, settings, traitsOf(currentDevice()), door);
   return runProgram(name, plan, inputs, { plan, door } satisfies Attributes, deviceBuffers);
 }
 

@@ -1,5 +1,6 @@
 export { currentDevice, type MeasuredBytes, measureBytes } from './backend.js';
 export { type PassTime, type Profile, profile } from './profile.js';
+export { type DeviceTraits, traitsOf } from './traits.js';
 
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';

@@ -93,7 +93,7 @@ export const kernels = {
   },
   'attend/normalise': {
     code: attendNormalise,
-    params: u32('D', 'tokens', 'workgroups', 'qkStart'),
+    params: [...u32('D', 'tokens', 'workgroups', 'qkStart'), { name: 'epsilon', type: 'f32' }],
     buffers: { qk: 'read', inverseNorms: 'write' },
   },
   'attend/forward': {

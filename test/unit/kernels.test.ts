@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { create, globals } from 'webgpu';
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { appendPlan, movePlan } from '../../src/attention/decode/plan.js';
-import { DEFAULT_LIMITS } from '../../src/attention/plan.js';
 import { type AttentionPlan, plan } from '../../src/index.js';
 import { hold } from '../../src/node/dawn.js';
 import { compile, withSizes } from '../../src/webgpu/dispatch.js';
 import { type Kernel, type KernelName, kernels } from '../../src/webgpu/kernels.js';
+import { DEFAULT_TRAITS } from '../../src/webgpu/traits.js';
 
 const NAMES = Object.keys(kernels) as KernelName[];
 
@@ -26,10 +26,10 @@ const CALL = PLANS[0] as AttentionPlan;
 const HELD = { B: 1, length: 50, capacity: 64 };
 const CACHE_PLANS = [
   ...[true, false].map((correct) =>
-    appendPlan({ ...CALL.shape, L: 3 }, { ...CALL.settings, correct }, HELD, true, DEFAULT_LIMITS),
+    appendPlan({ ...CALL.shape, L: 3 }, { ...CALL.settings, correct }, HELD, true, DEFAULT_TRAITS),
   ),
   ...[true, false].map((reorders) =>
-    movePlan(CALL.shape, CALL.settings, HELD, { ...HELD, capacity: 128 }, reorders, DEFAULT_LIMITS),
+    movePlan(CALL.shape, CALL.settings, HELD, { ...HELD, capacity: 128 }, reorders, DEFAULT_TRAITS),
   ),
 ];
 const OP_PLANS = PLANS.flatMap(({ forward, backward }) => [...forward, backward]);

@@ -97,8 +97,8 @@ describe('plan', () => {
       next += rows;
       for (const [name, words] of [
         ['qk', 24],
-        ['v', 17],
-        ['out', 17],
+        ['v', 20],
+        ['out', 20], // whole vec4
         ['lse', 1],
       ] as const) {
         const bytes = 100 * words * 4;

@@ -2,6 +2,7 @@ import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { currentDevice, withFloatBuffers } from '../../webgpu/backend.js';
 import { type Program, runProgram } from '../../webgpu/program.js';
+import { traitsOf } from '../../webgpu/traits.js';
 import type { Settings, Shape } from '../settings.js';
 import { CacheDoor } from './door.js';
 import { appendPlan, type Extent, mostTokens, movePlan, roomFor, TENSORS, type TensorName } from './plan.js';
@@ -22,16 +23,16 @@ export class BufferedState implements CacheState {
   constructor(private readonly maxLength: number) {}
 
   append({ shape, settings, qk, v, buckets }: NewTokens, attends: boolean): Tensor[] {
-    const { limits } = currentDevice();
+    const device = traitsOf(currentDevice());
     const { length, capacity } = this.held?.extent ?? { length: 0, capacity: 0 };
     const after = length + shape.L;
     if (after > capacity) {
-      const most = mostTokens(after, shape, settings, limits, new CacheDoor('LshCache.append'));
+      const most = mostTokens(after, shape, settings, device, new CacheDoor('LshCache.append'));
       const room = Math.min(roomFor(after), this.maxLength, most);
       this.move({ shape, settings, extent: { B: shape.B, length, capacity: room } });
     }
     const held = this.held as Held;
-    const plan = appendPlan(shape, settings, held.extent, attends, limits);
+    const plan = appendPlan(shape, settings, held.extent, attends, device);
     const fresh = withFloatBuffers({ newQk: qk, newV: v });
     const outputs = run('LshCacheAppend', { ...fresh, newBuckets: buckets, ...held.tensors }, plan);
     this.held = { ...held, extent: { ...held.extent, length: after } };
@@ -45,7 +46,7 @@ export class BufferedState implements CacheState {
     const { extent, shape, settings } = this.held;
     const B = indices.size;
     const door = new CacheDoor('LshCache.reorder');
-    const most = mostTokens(extent.length, { ...shape, B }, settings, currentDevice().limits, door);
+    const most = mostTokens(extent.length, { ...shape, B }, settings, traitsOf(currentDevice()), door);
     const capacity = Math.min(extent.capacity, most);
     this.move({ shape, settings, extent: { B, length: extent.length, capacity } }, indices);
   }
@@ -59,7 +60,7 @@ export class BufferedState implements CacheState {
   private move(to: Omit<Held, 'tensors'>, indices?: Tensor1D): void {
     const old = this.held;
     const reorders = indices !== undefined;
-    const plan = movePlan(to.shape, to.settings, old?.extent, to.extent, reorders, currentDevice().limits);
+    const plan = movePlan(to.shape, to.settings, old?.extent, to.extent, reorders, traitsOf(currentDevice()));
     const inputs = Object.fromEntries(
       Object.entries(old?.tensors ?? {}).map(([name, tensor]) => [`old.${name}`, tensor]),
     );

@@ -1,6 +1,6 @@
 import type { Pass } from '../../webgpu/kernels.js';
 import type { Part, Program } from '../../webgpu/program.js';
-import type { Limits } from '../plan.js';
+import type { DeviceTraits } from '../../webgpu/traits.js';
 import type { Settings, Shape } from '../settings.js';
 import type { CacheDoor } from './door.js';
 
@@ -60,7 +60,7 @@ export function mostTokens(
   length: number,
   { B, H, D, E }: Letters & { readonly B: number },
   { R, N }: Settings,
-  limits: Limits,
+  limits: DeviceTraits,
   door: CacheDoor,
 ): number {
   const row = limitOf(limits) - (B * H > 1 ? ALIGNMENT : 0);
@@ -88,7 +88,7 @@ export function appendPlan(
   settings: Settings,
   extent: Extent,
   attends: boolean,
-  limits: Limits,
+  limits: DeviceTraits,
 ): Program {
   const { B, H, L: T, D, E } = shape;
   const { R, N } = settings;
@@ -157,7 +157,7 @@ export function movePlan(
   from: Extent | undefined,
   to: Extent,
   reorders: boolean,
-  limits: Limits,
+  limits: DeviceTraits,
 ): Program {
   const { H } = letters;
   const layouts = TENSORS.map((name) => ({ name, layout: layoutOf(name, letters, settings, to) }));
@@ -196,7 +196,7 @@ function moveLines(
   source: Lines,
   target: Lines,
   entries: number,
-  limits: Limits,
+  limits: DeviceTraits,
 ): Program['batches'] {
   const perTarget = linesThatFit(target.stride, target.lines, limits);
   const perSource = linesThatFit(source.stride, source.lines, limits);
@@ -239,12 +239,12 @@ function copyPass(
   };
 }
 
-function limitOf({ maxStorageBufferBindingSize, maxBufferSize }: Limits): number {
+function limitOf({ maxStorageBufferBindingSize, maxBufferSize }: DeviceTraits): number {
   return Math.min(maxStorageBufferBindingSize, maxBufferSize);
 }
 
 /** How many of `lines` lines of that many words one binding holds. */
-function linesThatFit(words: number, lines: number, limits: Limits): number {
+function linesThatFit(words: number, lines: number, limits: DeviceTraits): number {
   const limit = limitOf(limits);
   // A part may begin up to one alignment before its first line.
   return words * lines * WORD <= limit

@@ -1,0 +1,31 @@
+/** What a plan depends on of a device; names and defaults of the limits are WebGPU's. */
+export interface DeviceTraits {
+  readonly maxStorageBufferBindingSize: number;
+  readonly maxBufferSize: number;
+  readonly maxComputeWorkgroupsPerDimension: number;
+  /** Lanes of a subgroup, where shaders may use subgroups and all are of one size; else 0. */
+  readonly subgroupSize: number;
+  /** Whether the adapter is a processor: its registers spill to a cache, which costs little. */
+  readonly software: boolean;
+}
+
+/** What every WebGPU device offers at least. */
+export const DEFAULT_TRAITS: DeviceTraits = {
+  maxStorageBufferBindingSize: 2 ** 27,
+  maxBufferSize: 2 ** 28,
+  maxComputeWorkgroupsPerDimension: 65535,
+  subgroupSize: 0,
+  software: false,
+};
+
+/** The traits of a device. */
+export function traitsOf({ limits, features, adapterInfo }: GPUDevice): DeviceTraits {
+  const { maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupsPerDimension } = limits;
+  // Older browsers have no adapterInfo on a device.
+  const { subgroupMinSize = 0, subgroupMaxSize = 0, isFallbackAdapter = false } = adapterInfo ?? {};
+  return {
+    ...{ maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupsPerDimension },
+    subgroupSize: features.has('subgroups') && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0,
+    software: isFallbackAdapter,
+  };
+}
