@@ -1,3 +1,5 @@
+import type { Tuning } from '../attention/variants.js';
+
 /** What a plan depends on of a device; names and defaults of the limits are WebGPU's. */
 export interface DeviceTraits {
   readonly maxStorageBufferBindingSize: number;
@@ -7,6 +9,8 @@ export interface DeviceTraits {
   readonly subgroupSize: number;
   /** Whether the adapter is a processor: its registers spill to a cache, which costs little. */
   readonly software: boolean;
+  /** What was measured to be fastest on it. */
+  readonly tuning?: Tuning;
 }
 
 /** What every WebGPU device offers at least. */
