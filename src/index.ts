@@ -1,3 +1,4 @@
+export { type PredictedCost, predictCost } from './attention/cost.js';
 export { LshCache } from './attention/decode/LshCache.js';
 export type { LshCacheAppendOptions, LshCacheOptions } from './attention/decode/options.js';
 export { denseAttention, denseAttentionWithLse } from './attention/denseAttention.js';

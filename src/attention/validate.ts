@@ -343,7 +343,7 @@ export class Door {
     return value;
   }
 
-  private oneOf<T extends string>(option: string, value: T, choices: readonly T[]): T {
+  oneOf<T extends string>(option: string, value: T, choices: readonly T[]): T {
     if (!choices.includes(value)) {
       throw this.range(
         `\`${option}\` must be ${choices.map((c) => `'${c}'`).join(' or ')}, got ${show(value)}.`,

@@ -2,7 +2,8 @@ import type { DeviceTraits } from '../webgpu/traits.js';
 import type { Shape } from './settings.js';
 
 /** Kernels that come in variants: each family does one thing in several ways. */
-export type Family = 'attend/forward' | 'attend/backward' | 'dense/forward' | 'dense/backward';
+export const FAMILIES = ['attend/forward', 'attend/backward', 'dense/forward', 'dense/backward'] as const;
+export type Family = (typeof FAMILIES)[number];
 
 /** One way. Results differ by rounding alone. */
 export interface Variant {

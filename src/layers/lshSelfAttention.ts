@@ -1,5 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
+import { predictCost } from '../attention/cost.js';
+import { denseAttention } from '../attention/denseAttention.js';
 import { lshAttention } from '../attention/lshAttention.js';
 import { DEFAULTS, type LshAttentionOptions } from '../attention/options.js';
 import {
@@ -17,7 +19,16 @@ export type LshLayerOptions = Omit<LshAttentionOptions, 'mask' | 'rotations' | '
  * Configuration of {@link LSHSelfAttention} and {@link DenseSelfAttention}: tfjs's own, Keras's names for
  * the projections, and the options of {@link lshAttention}.
  */
-export interface LSHSelfAttentionArgs extends ProjectedAttentionArgs, LshLayerOptions {}
+export interface LSHSelfAttentionArgs extends ProjectedAttentionArgs, LshLayerOptions {
+  /**
+   * `'dense'` attends exactly, by {@link denseAttention}, and the options of the hash have no effect;
+   * `'auto'` takes at every call what {@link predictCost} says is cheaper for its length, as
+   * {@link LSHSelfAttention.attentionAt} tells. @default 'lsh'
+   */
+  attention?: 'lsh' | 'dense' | 'auto';
+}
+
+const ATTENTIONS = ['lsh', 'dense', 'auto'] as const;
 
 const OPTIONS: Record<keyof LshLayerOptions, true> = {
   numHashes: true,
@@ -48,10 +59,12 @@ const OPTIONS: Record<keyof LshLayerOptions, true> = {
 export class LSHSelfAttention extends ProjectedAttention {
   /** @nocollapse */
   static className = 'LSHSelfAttention';
+  private readonly attention: (typeof ATTENTIONS)[number];
   private options: LshLayerOptions;
 
   constructor(args: LSHSelfAttentionArgs) {
-    super(args, ['query_key'], OPTIONS);
+    super(args, ['query_key'], { ...OPTIONS, attention: true });
+    this.attention = this.door.oneOf('attention', args.attention ?? 'lsh', ATTENTIONS);
     this.options = this.checked({ ...DEFAULTS, ...givenOptions(args, OPTIONS) });
   }
 
@@ -73,6 +86,15 @@ export class LSHSelfAttention extends ProjectedAttention {
     this.options = this.checked({ ...this.options, window });
   }
 
+  /** The attention that a call of this length takes, on the present backend. */
+  attentionAt(length: number, batch = 1): 'lsh' | 'dense' {
+    if (this.attention !== 'auto') {
+      return this.attention;
+    }
+    const { numHeads: H, keyDim: D, valueDim: E, options } = this;
+    return predictCost({ B: batch, H, L: length, D, E }, options).cheaper;
+  }
+
   private checked(options: LshLayerOptions): LshLayerOptions {
     const { chunkLength = 1, chunksBefore = 0, chunksAfter = 0, roundBoundary } = options;
     // A length that suits the options: what is wrong with them is wrong at every length.
@@ -91,11 +113,17 @@ export class LSHSelfAttention extends ProjectedAttention {
   }
 
   protected attend([qk]: readonly Tensor[], v: Tensor, call: Call): Tensor {
-    return lshAttention(qk as Tensor, v, this.attentionOptions(call));
+    const [batch, , length] = v.shape as [number, number, number, number];
+    const options = this.attentionOptions(call);
+    if (this.attentionAt(length, batch) === 'lsh') {
+      return lshAttention(qk as Tensor, v, options);
+    }
+    const { causal, mask, scale, dropout, seed } = options;
+    return denseAttention(qk as Tensor, v, { causal, mask, scale, dropout, seed });
   }
 
   override getConfig(): Config {
-    return { ...super.getConfig(), ...(this.options as Config) };
+    return { ...super.getConfig(), ...(this.options as Config), attention: this.attention };
   }
 }
 serialization.registerClass(LSHSelfAttention);

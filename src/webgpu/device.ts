@@ -1,3 +1,11 @@
+export {
+  type AutotuneOptions,
+  autotune,
+  type TunedVariant,
+  type TuningReport,
+  useTuning,
+} from '../attention/autotune.js';
+export type { Family, Tuning, Variant } from '../attention/variants.js';
 export { currentDevice, type MeasuredBytes, measureBytes } from './backend.js';
 export { type PassTime, type Profile, profile } from './profile.js';
 export { type DeviceTraits, traitsOf } from './traits.js';

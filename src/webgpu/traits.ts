@@ -22,8 +22,21 @@ export const DEFAULT_TRAITS: DeviceTraits = {
   software: false,
 };
 
+const tunings = new WeakMap<GPUDevice, Tuning>();
+
+/** What was measured to be fastest on a device. */
+export function tuningOf(device: GPUDevice): Tuning {
+  return tunings.get(device) ?? {};
+}
+
+/** Calls on a device use this tuning from now on. */
+export function setTuning(device: GPUDevice, tuning: Tuning): void {
+  tunings.set(device, tuning);
+}
+
 /** The traits of a device. */
-export function traitsOf({ limits, features, adapterInfo }: GPUDevice): DeviceTraits {
+export function traitsOf(device: GPUDevice): DeviceTraits {
+  const { limits, features, adapterInfo } = device;
   const { maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupsPerDimension } = limits;
   // Older browsers have no adapterInfo on a device.
   const { subgroupMinSize = 0, subgroupMaxSize = 0, isFallbackAdapter = false } = adapterInfo ?? {};
@@ -31,5 +44,6 @@ export function traitsOf({ limits, features, adapterInfo }: GPUDevice): DeviceTr
     ...{ maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupsPerDimension },
     subgroupSize: features.has('subgroups') && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0,
     software: isFallbackAdapter,
+    tuning: tuningOf(device),
   };
 }

@@ -316,6 +316,26 @@ describe('what a layer computes', () => {
     expect(LSHSelfAttention.fromConfig<LSHSelfAttention>(LSHSelfAttention, config).numHashes).toBe(1);
   });
 
+  test('attention by choice: dense, or what is predicted to be cheaper', async () => {
+    const options = { ...SMALL, chunkLength: 2, numHashes: 1, numBuckets: 4 };
+    const lsh = lshSelfAttention(options);
+    const dense = lshSelfAttention({ ...options, attention: 'dense' });
+    const auto = lshSelfAttention({ ...options, attention: 'auto' });
+    const x = input();
+    for (const layer of [lsh, dense, auto]) {
+      call(layer, x);
+      layer.setWeights(lsh.getWeights());
+    }
+    expect(await difference(call(dense, x), call(lsh, x))).toBeGreaterThan(1e-3);
+    expect(await difference(call(auto, x), call(dense, x))).toBe(0);
+    expect([lsh, dense, auto].map((layer) => layer.attentionAt(L))).toEqual(['lsh', 'dense', 'dense']);
+    expect([lsh, dense, auto].map((layer) => layer.attentionAt(2 ** 20))).toEqual(['lsh', 'dense', 'lsh']);
+    expect(denseSelfAttention({ ...options, attention: 'lsh' }).attentionAt()).toBe('dense');
+    expect(auto.getConfig()).toMatchObject({ attention: 'auto' });
+    const wrong = () => lshSelfAttention({ ...options, attention: 'fast' as 'auto' });
+    expect(wrong).toThrow(/`attention` must be .*'auto'.*got 'fast'/);
+  });
+
   test('numHashes and window change what is computed from then on', async () => {
     const layer = lshSelfAttention({ ...SMALL, chunkLength: 2, numHashes: 1, numBuckets: 4 });
     const dense = denseSelfAttention(SMALL);
