@@ -1,0 +1,70 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { afterEach, describe, expect, test } from 'vitest';
+import { autotune, useTuning } from '../../src/attention/autotune.js';
+import { FAMILIES, variantsOf } from '../../src/attention/variants.js';
+import { currentDevice } from '../../src/webgpu/backend.js';
+import { DEFAULT_TRAITS, setTuning, traitsOf, tuningOf } from '../../src/webgpu/traits.js';
+
+const QUICK = { heads: 1, length: 64, depth: 8, runs: 1 };
+
+afterEach(async () => {
+  await tf.setBackend('webgpu');
+  setTuning(currentDevice(), {});
+});
+
+describe('autotune', () => {
+  test('measures every variant that the device can run, takes the fastest, leaves no tensor', async () => {
+    const before = tf.memory().numTensors;
+    const steps: string[] = [];
+    const report = await autotune({
+      ...QUICK,
+      onProgress: ({ measured, of }) => steps.push(`${measured}/${of}`),
+    });
+    expect(tf.memory().numTensors).toBe(before);
+    const shape = { B: 1, H: 1, L: 64, D: 8, E: 8 };
+    for (const family of FAMILIES) {
+      const able = variantsOf(family, shape, traitsOf(currentDevice()));
+      const measured = report.measured.filter((one) => one.family === family);
+      expect(measured).toMatchObject(able);
+      const fastest = measured.reduce((a, b) => (b.milliseconds < a.milliseconds ? b : a));
+      expect(fastest).toMatchObject(report.tuning[family] as object);
+    }
+    expect(steps).toEqual(report.measured.map((_, i) => `${i}/${report.measured.length}`));
+    expect(tuningOf(currentDevice())).toEqual(report.tuning);
+  });
+
+  test('a report is plain JSON, used again on the same adapter alone', async () => {
+    const report = JSON.parse(JSON.stringify(await autotune(QUICK)));
+    setTuning(currentDevice(), {});
+    expect(useTuning({ ...report, adapter: 'another' })).toBe(false);
+    expect(tuningOf(currentDevice())).toEqual({});
+    expect(useTuning(report)).toBe(true);
+    expect(traitsOf(currentDevice()).tuning).toEqual(report.tuning);
+  });
+
+  test('what cannot be measured is refused, and changes nothing', async () => {
+    const tuning = { 'attend/forward': { subgroup: false, rows: 1 } } as const;
+    setTuning(currentDevice(), tuning);
+    await expect(autotune({ depth: 300 })).rejects.toThrow(/300/);
+    await expect(autotune({ runs: 0 })).rejects.toThrow(/`runs` must be/);
+    expect(tuningOf(currentDevice())).toEqual(tuning);
+    await tf.setBackend('cpu');
+    await expect(autotune()).rejects.toThrow(/autotune: there is nothing to tune on the cpu backend/);
+  });
+});
+
+describe('variants', () => {
+  const shape = { B: 1, H: 1, L: 64, D: 64, E: 64 };
+
+  test('subgroups of a fixed size, and rows that fit', () => {
+    const of = (traits: object, depth = 64) =>
+      variantsOf('attend/forward', { ...shape, D: depth }, { ...DEFAULT_TRAITS, ...traits });
+    const plain = { subgroup: false, rows: 1 };
+    expect(of({})).toEqual([plain]);
+    expect(of({ subgroupSize: 4 })).toEqual([plain]);
+    expect(of({ subgroupSize: 32 })[0]).toEqual({ subgroup: true, rows: 1 });
+    expect(of({ subgroupSize: 8, software: true })[0]).toEqual({ subgroup: true, rows: 2 });
+    expect(of({ subgroupSize: 32 }).at(-1)).toEqual(plain);
+    expect(of({ subgroupSize: 32 }, 256)).toEqual([plain]);
+  });
+});
