@@ -1,8 +1,8 @@
 /** The pipelines: for each tfjs kernel of this package, its buffers and its passes. Pure. */
 import { hadamardShape, signCount } from '../hashing/hadamard.js';
 import type { Pass } from '../webgpu/kernels.js';
-import type { OutputSpec } from '../webgpu/program.js';
 import type { DeviceTraits } from '../webgpu/traits.js';
+import type { BatchLayout, OpBuffers, RowSpec } from './batches.js';
 import { dropoutThreshold } from './dropout.js';
 import type { Settings, Shape } from './settings.js';
 
@@ -19,31 +19,6 @@ const WORD = 4;
 
 /** The tfjs kernels of this package: the hash, the attention on its buckets, and its gradient. */
 export type OpName = 'LshBuckets' | 'LshAttention' | 'LshAttentionGradient';
-
-/** Bytes of buffers by name. */
-export type Bytes = Readonly<Record<string, number>>;
-
-/** A tensor that an op makes, `[B, H, ...axes]`. */
-export interface RowSpec {
-  readonly axes: readonly number[];
-  readonly dtype: OutputSpec['dtype'];
-}
-
-/** What an op binds: bytes of one row (one b·h), but for `whole`, which all rows share. */
-export interface OpBuffers {
-  readonly inputs: Bytes;
-  readonly outputs: Readonly<Record<string, RowSpec>>;
-  readonly scratch: Bytes;
-  readonly whole: Bytes;
-}
-
-/** How a batch of rows lies in memory. */
-export interface BatchLayout {
-  readonly firstRow: number;
-  readonly rows: number;
-  /** Elements between the start of a tensor's binding and the batch's first row. */
-  readonly starts: Readonly<Record<string, number>>;
-}
 
 /** The buffers of an op. */
 export function opBuffers(name: OpName, { B, H, L, D, E }: Shape, settings: Settings): OpBuffers {
@@ -186,7 +161,7 @@ function normalisePass({ L, D }: Shape, { epsilon }: Settings, { rows, starts }:
 }
 
 /** vec4 a lane holds of `columns`, a power of two: each is a pipeline of its own, and takes seconds to compile. */
-function vectors(columns: number): number {
+export function vectors(columns: number): number {
   return 2 ** Math.ceil(Math.log2(Math.ceil(columns / 32)));
 }
 

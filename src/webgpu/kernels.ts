@@ -6,6 +6,10 @@ import attendNormalise from '../../kernels/attend/normalise.wgsl?raw';
 import decodeAttend from '../../kernels/decode/attend.wgsl?raw';
 import decodeCopy from '../../kernels/decode/copy.wgsl?raw';
 import decodeLink from '../../kernels/decode/link.wgsl?raw';
+import denseBackwardKey from '../../kernels/dense/backward_key.wgsl?raw';
+import denseBackwardQuery from '../../kernels/dense/backward_query.wgsl?raw';
+import denseDelta from '../../kernels/dense/delta.wgsl?raw';
+import denseForward from '../../kernels/dense/forward.wgsl?raw';
 import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
@@ -56,6 +60,21 @@ const BACKWARD_INPUTS = {
   buckets: 'read',
   index: 'read',
 } as const;
+
+/** What the kernels of exact attention begin with. */
+const DENSE_PARAMS: readonly Field[] = [
+  ...u32('L', 'Lk', 'D', 'E', 'tiles', 'workgroups', 'qStart', 'kStart', 'vStart'),
+  ...u32('causal', 'sharedQk', 'masked', 'maskBatch', 'maskHead', 'maskQuery'),
+  ...u32('firstRow', 'H', 'seed', 'dropBelow'),
+  { name: 'keep', type: 'f32' },
+  { name: 'logitScale', type: 'f32' },
+];
+const DENSE_BACKWARD_PARAMS: readonly Field[] = [
+  ...DENSE_PARAMS,
+  ...u32('gradStart', 'dqStart', 'dkStart', 'dvStart'),
+  { name: 'scale', type: 'f32' },
+];
+const DENSE_INPUTS = { q: 'read', k: 'read', v: 'read', mask: 'read' } as const;
 
 /** Every kernel, by its file below `kernels/`. */
 export const kernels = {
@@ -135,6 +154,26 @@ export const kernels = {
     code: attendBackwardKey,
     params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart', 'dvStart'), ...SCALES, ...DROPOUT_PARAMS],
     buffers: { ...BACKWARD_INPUTS, dqk: 'write', dv: 'write' },
+  },
+  'dense/forward': {
+    code: denseForward,
+    params: [...DENSE_PARAMS, ...u32('outStart', 'lseStart')],
+    buffers: { ...DENSE_INPUTS, out: 'write', lse: 'write' },
+  },
+  'dense/delta': {
+    code: denseDelta,
+    params: u32('E', 'tokens', 'workgroups', 'outStart', 'gradStart', 'lseStart', 'lseGradStart'),
+    buffers: { out: 'read', grad: 'read', lse: 'read', lseGrad: 'read', facts: 'write' },
+  },
+  'dense/backward_query': {
+    code: denseBackwardQuery,
+    params: DENSE_BACKWARD_PARAMS,
+    buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dq: 'write' },
+  },
+  'dense/backward_key': {
+    code: denseBackwardKey,
+    params: DENSE_BACKWARD_PARAMS,
+    buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dk: 'write', dv: 'write' },
   },
   'decode/copy': {
     code: decodeCopy,

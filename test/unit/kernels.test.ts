@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { create, globals } from 'webgpu';
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { appendPlan, movePlan } from '../../src/attention/decode/plan.js';
+import { densePlan } from '../../src/attention/dense/passes.js';
+import { Door } from '../../src/attention/validate.js';
 import { type AttentionPlan, plan } from '../../src/index.js';
 import { hold } from '../../src/node/dawn.js';
 import { compile, withSizes } from '../../src/webgpu/dispatch.js';
@@ -32,8 +34,23 @@ const CACHE_PLANS = [
     movePlan(CALL.shape, CALL.settings, HELD, { ...HELD, capacity: 128 }, reorders, DEFAULT_TRAITS),
   ),
 ];
+const DENSE_PLANS = (['DenseAttention', 'DenseAttentionGradient'] as const).flatMap((name) =>
+  [undefined, { batch: 70, head: 0, query: 0 }].map((mask) =>
+    densePlan(
+      name,
+      { B: 2, H: 2, L: 70, Lk: 70, D: 8, E: 80 },
+      {
+        ...{ causal: true, sharedQk: false, scale: 1, dropout: 0.1, seed: 0 },
+        ...(mask && { mask }),
+      },
+      mask ? 560 : 0,
+      DEFAULT_TRAITS,
+      new Door('plan'),
+    ),
+  ),
+);
 const OP_PLANS = PLANS.flatMap(({ forward, backward }) => [...forward, backward]);
-const PASSES = [...OP_PLANS, ...CACHE_PLANS].flatMap(({ batches }) =>
+const PASSES = [...OP_PLANS, ...DENSE_PLANS, ...CACHE_PLANS].flatMap(({ batches }) =>
   batches.flatMap(({ passes }) => passes),
 );
 
