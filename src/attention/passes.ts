@@ -5,6 +5,7 @@ import type { DeviceTraits } from '../webgpu/traits.js';
 import type { BatchLayout, OpBuffers, RowSpec } from './batches.js';
 import { dropoutThreshold } from './dropout.js';
 import type { Settings, Shape } from './settings.js';
+import { variantOf } from './variants.js';
 
 // Tokens that one workgroup takes; the kernels of the same name say so too.
 const PAIR_TILE = 32;
@@ -68,13 +69,13 @@ export function opPasses(
   shape: Shape,
   settings: Settings,
   layout: BatchLayout,
-  _device: DeviceTraits,
+  device: DeviceTraits,
 ): Pass[] {
   switch (name) {
     case 'LshBuckets':
       return [hashPass(shape, settings, layout)];
     case 'LshAttention':
-      return [...sortPasses(shape, settings, layout), ...forwardPasses(shape, settings, layout)];
+      return [...sortPasses(shape, settings, layout), ...forwardPasses(shape, settings, layout, device)];
     case 'LshAttentionGradient':
       return [...sortPasses(shape, settings, layout), ...backwardPasses(shape, settings, layout)];
   }
@@ -191,20 +192,29 @@ function pairs(shape: Shape, settings: Settings, { firstRow, rows, starts }: Bat
   };
 }
 
-function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
-  const { starts } = layout;
+function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass[] {
+  const { starts, rows } = layout;
+  const { L, D, E } = shape;
+  const { subgroup, rows: ROWS } = variantOf('attend/forward', shape, device);
+  const tiles = Math.ceil(L / (TOKEN_TILE * ROWS));
   const rounds = Array.from({ length: settings.R }, (_, round): Pass => {
     const common = pairs(shape, settings, layout, round);
+    const params = {
+      ...common.params,
+      outStart: starts.out as number,
+      lseStart: starts.lse as number,
+      scale: settings.scale * Math.LOG2E,
+    };
+    if (!subgroup) {
+      return { ...common, kernel: 'attend/forward', sizes: { COLUMN_VECTORS: vectors(E) }, params };
+    }
     return {
       ...common,
-      kernel: 'attend/forward',
-      sizes: { COLUMN_VECTORS: vectors(shape.E) },
-      params: {
-        ...common.params,
-        outStart: starts.out as number,
-        lseStart: starts.lse as number,
-        scale: settings.scale * Math.LOG2E,
-      },
+      kernel: 'attend/forward_subgroup',
+      constants: { DROPOUT: Number(settings.dropout > 0), LOOPED: Number(device.software) },
+      sizes: { ROWS, SUBGROUP: device.subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
+      params: { ...params, tiles },
+      workgroups: rows * tiles,
     };
   });
   return [normalisePass(shape, settings, layout), ...rounds];

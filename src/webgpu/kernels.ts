@@ -2,6 +2,7 @@ import attendBackwardKey from '../../kernels/attend/backward_key.wgsl?raw';
 import attendBackwardQuery from '../../kernels/attend/backward_query.wgsl?raw';
 import attendDelta from '../../kernels/attend/delta.wgsl?raw';
 import attendForward from '../../kernels/attend/forward.wgsl?raw';
+import attendForwardSubgroup from '../../kernels/attend/forward_subgroup.wgsl?raw';
 import attendNormalise from '../../kernels/attend/normalise.wgsl?raw';
 import decodeAttend from '../../kernels/decode/attend.wgsl?raw';
 import decodeCopy from '../../kernels/decode/copy.wgsl?raw';
@@ -52,6 +53,19 @@ const DROPOUT_PARAMS: readonly Field[] = [
   ...u32('firstRow', 'H', 'seed', 'dropBelow'),
   { name: 'keep', type: 'f32' },
 ];
+/** What the variants of attend/forward share. */
+const FORWARD = {
+  params: [...PAIR_PARAMS, ...u32('outStart', 'lseStart'), { name: 'scale', type: 'f32' }, ...DROPOUT_PARAMS],
+  buffers: {
+    qk: 'read',
+    inverseNorms: 'read',
+    v: 'read',
+    buckets: 'read',
+    index: 'read',
+    out: 'write',
+    lse: 'write',
+  },
+} satisfies Omit<Kernel, 'code'>;
 const BACKWARD_INPUTS = {
   qk: 'read',
   v: 'read',
@@ -115,24 +129,8 @@ export const kernels = {
     params: [...u32('D', 'tokens', 'workgroups', 'qkStart'), { name: 'epsilon', type: 'f32' }],
     buffers: { qk: 'read', inverseNorms: 'write' },
   },
-  'attend/forward': {
-    code: attendForward,
-    params: [
-      ...PAIR_PARAMS,
-      ...u32('outStart', 'lseStart'),
-      { name: 'scale', type: 'f32' },
-      ...DROPOUT_PARAMS,
-    ],
-    buffers: {
-      qk: 'read',
-      inverseNorms: 'read',
-      v: 'read',
-      buckets: 'read',
-      index: 'read',
-      out: 'write',
-      lse: 'write',
-    },
-  },
+  'attend/forward': { code: attendForward, ...FORWARD },
+  'attend/forward_subgroup': { code: attendForwardSubgroup, ...FORWARD },
   'attend/delta': {
     code: attendDelta,
     params: u32('E', 'tokens', 'workgroups', 'outStart', 'gradStart', 'lseStart', 'lseGradStart'),

@@ -23,6 +23,8 @@ const PLANS = [
   plan({ L: 100, D: 8 }, { numHashes: 1, acrossBuckets: false, numBuckets: [4, 8] }),
   plan({ L: 100, D: 8 }, { window: 'bucket', dropout: 0.1 }),
   plan({ L: 100, D: 80 }, { rotation: 'hadamard' }),
+  plan({ L: 100, D: 8 }, {}, { subgroupSize: 8, software: true }),
+  plan({ L: 100, D: 8 }, { dropout: 0.1 }, { subgroupSize: 32 }),
 ];
 const CALL = PLANS[0] as AttentionPlan;
 const HELD = { B: 1, length: 50, capacity: 64 };
@@ -188,7 +190,8 @@ describe('every variant compiles', async () => {
   // Validates without a driver. A collected instance, adapter or device would end the process.
   const gpu = hold(create(['backend=null']));
   const adapter = hold((await gpu.requestAdapter()) as GPUAdapter);
-  const device = hold(await adapter.requestDevice());
+  const requiredFeatures = (['subgroups'] as const).filter((feature) => adapter.features.has(feature));
+  const device = hold(await adapter.requestDevice({ requiredFeatures }));
 
   async function errorOf(
     kernel: KernelName,
@@ -204,7 +207,7 @@ describe('every variant compiles', async () => {
 
   test.each(NAMES)('%s', async (name) => {
     const flags = new WgslReflect(kernels[name].code).overrides.map(({ name: flag }) => flag);
-    const constantsOfText = ['COLUMN_VECTORS', 'DEPTH_VECTORS'].filter((size) =>
+    const constantsOfText = ['COLUMN_VECTORS', 'DEPTH_VECTORS', 'ROWS'].filter((size) =>
       kernels[name].code.includes(`const ${size}:`),
     );
     // Sizes change arrays alone: all flags at one of them, no flag at the others.
