@@ -212,7 +212,8 @@ describe('every variant compiles', async () => {
     );
     // Sizes change arrays alone: all flags at one of them, no flag at the others.
     for (const vectors of constantsOfText.length > 0 ? [2, 1, 4, 8] : [0]) {
-      const sizes = Object.fromEntries(constantsOfText.map((size) => [size, vectors]));
+      const of = (size: string) => (size === 'ROWS' ? Math.min(vectors, 4) : vectors);
+      const sizes = Object.fromEntries(constantsOfText.map((size) => [size, of(size)]));
       for (const constants of vectors === 2 || vectors === 0 ? combinations(flags) : [{}]) {
         const variant = JSON.stringify({ ...constants, ...sizes });
         expect(await errorOf(name, constants, sizes), variant).toBeUndefined();
