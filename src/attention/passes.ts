@@ -13,6 +13,12 @@ const HASH_TILE = 64;
 /** Numbers, Dp to a token, that a workgroup of hash/hadamard holds. */
 const HADAMARD_NUMBERS = 2048;
 const TOKEN_TILE = 64;
+/** Keys for which a workgroup of sort/place holds bits, padding's among them. */
+const MASKED_KEYS = 1024;
+/** Columns of a tile of hash/rotate. */
+const HASH_COLUMNS = 64;
+/** Decoding hashes a few tokens at a time. */
+const FEW_TOKENS = 8;
 
 /** Slices of a row to sort are at least this long, and four times as long as there are buckets. */
 const LEAST_SLICE = 1024;
@@ -98,22 +104,27 @@ function slicing(L: number, N: number): { slices: number; sliceLength: number } 
 }
 
 function hashPass({ H, L, D }: Shape, settings: Settings, { firstRow, rows, starts }: BatchLayout): Pass {
-  const { R, F, N, hadamard } = settings;
-  const tile = hadamard ? Math.min(HASH_TILE, HADAMARD_NUMBERS / hadamardShape({ D, F }).Dp) : HASH_TILE;
+  const { R, F, N, hadamard, rotationHeads } = settings;
+  const ROWS = L <= FEW_TOKENS ? 1 : HASH_TILE / FEW_TOKENS;
+  const tile = hadamard
+    ? Math.min(HASH_TILE, HADAMARD_NUMBERS / hadamardShape({ D, F }).Dp)
+    : FEW_TOKENS * ROWS;
   const tiles = Math.ceil(L / tile);
+  // A tile of columns is as wide as several rounds.
+  const together = hadamard ? 1 : Math.min(R, Math.max(1, Math.floor(HASH_COLUMNS / F)));
   return {
     kernel: hadamard ? 'hash/hadamard' : 'hash/rotate',
     constants: { MASKED: Number(settings.masked) },
-    sizes: {},
+    sizes: hadamard ? {} : { ROWS },
     params: {
       ...{ H, L, D, R, F, N, tiles, firstRow },
-      ...(hadamard ? {} : { rotationHeads: settings.rotationHeads }),
+      ...(hadamard ? {} : { rotationHeads, together }),
       qkStart: starts.qk as number,
       bucketsStart: starts.buckets as number,
       halves: settings.factors.map((f) => f / 2),
     },
     aliases: settings.masked ? {} : { mask: 'unused' },
-    workgroups: tiles * R * rows,
+    workgroups: tiles * Math.ceil(R / together) * rows,
   };
 }
 
@@ -143,7 +154,7 @@ function sortPasses({ L }: Shape, settings: Settings, { rows, starts }: BatchLay
     {
       ...sort,
       kernel: 'sort/place',
-      constants: { WRITE_CHUNKS: Number(remembersChunks(settings)) },
+      constants: { WRITE_CHUNKS: Number(remembersChunks(settings)), MASKS: Number(N < MASKED_KEYS) },
       params: { ...params, C },
       aliases: keys,
     },

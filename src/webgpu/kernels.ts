@@ -96,7 +96,7 @@ export const kernels = {
     code: hashRotate,
     params: [
       ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
-      ...u32('qkStart', 'bucketsStart'),
+      ...u32('qkStart', 'bucketsStart', 'together'),
       { name: 'halves', type: 'u32', length: 20 },
     ],
     buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
