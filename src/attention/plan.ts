@@ -1,6 +1,7 @@
 import { hadamardAdditions } from '../hashing/hadamard.js';
 import type { Batch, Part, Program } from '../webgpu/program.js';
 import { DEFAULT_TRAITS, type DeviceTraits } from '../webgpu/traits.js';
+import { countsOf } from './counts.js';
 import type { LshAttentionOptions } from './options.js';
 import { type Bytes, type OpName, opBuffers, opPasses } from './passes.js';
 import { padded, type Settings, type Shape } from './settings.js';
@@ -138,7 +139,11 @@ export function planOp(
       starts[tensor] = (begin - offset) / WORD;
       parts[tensor] = { offset, size: begin - offset + count * bytes };
     }
-    const passes = opPasses(name, shape, settings, { firstRow, rows: count, starts }, device);
+    const passes = opPasses(name, shape, settings, { firstRow, rows: count, starts }, device).map((pass) => ({
+      ...pass,
+      // A pass without a number of its round takes them all.
+      ...countsOf(pass.kernel, shape, settings, count, 'round' in pass.params ? 1 : settings.R),
+    }));
     batches.push({ firstRow, rows: count, parts, passes });
   }
 

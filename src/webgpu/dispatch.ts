@@ -1,4 +1,4 @@
-import { type Field, type Kernel, type KernelName, kernels, type Pass } from './kernels.js';
+import { type Field, type Kernel, kernels, type Pass } from './kernels.js';
 
 /** A buffer, or the part of it that a batch of rows occupies. */
 export interface Binding {
@@ -15,11 +15,16 @@ export interface BoundPass extends Pass {
 /** Uniform slots are this many bytes apart (WebGPU's minUniformBufferOffsetAlignment). */
 export const UNIFORM_SLOT = 256;
 
+/** A pass that is ready to be recorded. */
+export interface RecordedPass extends Pick<Pass, 'kernel' | 'operations' | 'bytes'> {
+  readonly record: (pass: GPUComputePassEncoder) => void;
+}
+
 /** Takes the place of {@link recordTogether} while someone measures the passes one by one. */
 export type Recorder = (
   device: GPUDevice,
   encoder: GPUCommandEncoder,
-  passes: readonly { readonly kernel: KernelName; readonly record: (pass: GPUComputePassEncoder) => void }[],
+  passes: readonly RecordedPass[],
 ) => void;
 
 const recordTogether: Recorder = (_device, encoder, passes) => {
@@ -65,8 +70,9 @@ export function recordPasses(
       ],
     });
     const [x, y] = grid(pass.workgroups, device.limits.maxComputeWorkgroupsPerDimension);
+    const { kernel, operations = 0, bytes = 0 } = pass;
     return {
-      kernel: pass.kernel,
+      ...{ kernel, operations, bytes },
       record: (computePass: GPUComputePassEncoder) => {
         computePass.setPipeline(pipeline);
         computePass.setBindGroup(0, group);

@@ -5,6 +5,7 @@ import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { appendPlan, movePlan } from '../../src/attention/decode/plan.js';
 import { type AttentionPlan, plan } from '../../src/index.js';
 import { hold } from '../../src/node/dawn.js';
+import { probes } from '../../src/webgpu/ceilings.js';
 import { compile, withSizes } from '../../src/webgpu/dispatch.js';
 import { type Kernel, type KernelName, kernels } from '../../src/webgpu/kernels.js';
 import { DEFAULT_TRAITS } from '../../src/webgpu/traits.js';
@@ -33,9 +34,10 @@ const CACHE_PLANS = [
   ),
 ];
 const OP_PLANS = PLANS.flatMap(({ forward, backward }) => [...forward, backward]);
-const PASSES = [...OP_PLANS, ...CACHE_PLANS].flatMap(({ batches }) =>
-  batches.flatMap(({ passes }) => passes),
-);
+const PASSES = [
+  ...[...OP_PLANS, ...CACHE_PLANS].flatMap(({ batches }) => batches.flatMap(({ passes }) => passes)),
+  ...Object.values(probes).flatMap((probe) => probe(1)),
+];
 
 /** Comments out: reasons may say what code may not. */
 function withoutComments(code: string): string {
