@@ -54,6 +54,9 @@ interface Attributes {
   readonly door: Door;
 }
 
+/** The plans of the last calls: a model repeats a few of them. */
+const plans = new Recent<OpPlan>(64);
+
 function run(
   name: OpName,
   inputs: object,
@@ -62,7 +65,9 @@ function run(
   door: Door,
   deviceBuffers?: DeviceBuffers,
 ): Tensor[] {
-  const plan = planOp(name, shape, settings, traitsOf(currentDevice()), door);
+  const traits = traitsOf(currentDevice());
+  const key = JSON.stringify([name, shape, settings, traits]);
+  const plan = plans.get(key, () => ({ ...planOp(name, shape, settings, traits, door), key }));
   return runProgram(name, plan, inputs, { plan, door } satisfies Attributes, deviceBuffers);
 }
 

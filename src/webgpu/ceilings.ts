@@ -1,6 +1,6 @@
 import { currentDevice, onWebGPU } from './backend.js';
-import { type BoundPass, recordPasses, UNIFORM_SLOT } from './dispatch.js';
-import type { Pass } from './kernels.js';
+import { type BoundPass, PassSequence } from './dispatch.js';
+import { kernels, type Pass } from './kernels.js';
 
 /** What a device can do at most, as measured by two kernels that do nothing else. */
 export interface Ceilings {
@@ -100,10 +100,6 @@ async function measure(device: GPUDevice): Promise<Ceilings> {
     sums: device.createBuffer({ size: 4 * MULTIPLY_GROUPS * LANES, usage }),
     source: device.createBuffer({ size: COPIED_BYTES, usage }),
     copied: device.createBuffer({ size: COPIED_BYTES, usage }),
-    uniforms: device.createBuffer({
-      size: 256 * UNIFORM_SLOT,
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    }),
   };
   try {
     return {
@@ -124,17 +120,17 @@ async function best(
   what: 'operations' | 'bytes',
   buffers: Readonly<Record<string, GPUBuffer>>,
 ): Promise<number> {
-  const bindings = Object.fromEntries(
-    Object.entries(buffers).map(([name, buffer]) => [name, { buffer }]),
-  ) as BoundPass['bindings'];
   const run = async (passes: readonly Pass[]) => {
+    const sequence = new PassSequence(device, passes.map(bound));
     const encoder = device.createCommandEncoder();
-    const bound = passes.map((pass): BoundPass => ({ ...pass, bindings }));
-    recordPasses(device, encoder, bound, buffers.uniforms as GPUBuffer);
+    sequence.record(encoder, buffers);
+    const commands = encoder.finish();
     const start = performance.now();
-    device.queue.submit([encoder.finish()]);
+    device.queue.submit([commands]);
     await device.queue.onSubmittedWorkDone();
-    return performance.now() - start;
+    const milliseconds = performance.now() - start;
+    sequence.dispose();
+    return milliseconds;
   };
   await run(probe(1)); // compiles, and touches the memory
   let size = 1;
@@ -148,4 +144,10 @@ async function best(
     rate = Math.max(rate, work / (await run(passes)) / 1e6);
   }
   return rate;
+}
+
+/** The buffers of a probe have the names of its bindings. */
+function bound(pass: Pass): BoundPass {
+  const names = Object.keys(kernels[pass.kernel].buffers);
+  return { ...pass, bindings: Object.fromEntries(names.map((name) => [name, { name }])) };
 }

@@ -1,19 +1,19 @@
 import { type Field, type Kernel, kernels, type Pass } from './kernels.js';
 
-/** A buffer, or the part of it that a batch of rows occupies. */
-export interface Binding {
-  readonly buffer: GPUBuffer;
+/** A pass, and the buffer behind each of its bindings. */
+export interface BoundPass extends Pass {
+  readonly bindings: Readonly<Record<string, BoundPart>>;
+}
+
+/** A buffer by its name among those that a sequence is recorded with, or a part of it. */
+export interface BoundPart {
+  readonly name: string;
   readonly offset?: number;
   readonly size?: number;
 }
 
-/** A pass with the buffers that its bindings stand for. */
-export interface BoundPass extends Pass {
-  readonly bindings: Readonly<Record<string, Binding>>;
-}
-
 /** Uniform slots are this many bytes apart (WebGPU's minUniformBufferOffsetAlignment). */
-export const UNIFORM_SLOT = 256;
+const UNIFORM_SLOT = 256;
 
 /** A pass that is ready to be recorded. */
 export interface RecordedPass extends Pick<Pass, 'kernel' | 'operations' | 'bytes'> {
@@ -48,40 +48,85 @@ export function withRecorder<T>(other: Recorder, during: () => T): T {
   }
 }
 
-/** Records all passes, in order, with their parameters in `uniforms` (a slot of 256 bytes each). */
-export function recordPasses(
-  device: GPUDevice,
-  encoder: GPUCommandEncoder,
-  passes: readonly BoundPass[],
-  uniforms: GPUBuffer,
-): void {
-  const slots = new ArrayBuffer(passes.length * UNIFORM_SLOT);
-  const recorded = passes.map((pass, i) => {
-    packParams(kernels[pass.kernel].params, pass, new DataView(slots, i * UNIFORM_SLOT, UNIFORM_SLOT));
-    const { pipeline, layout } = compile(device, pass);
-    const group = device.createBindGroup({
-      layout,
-      entries: [
-        { binding: 0, resource: { buffer: uniforms, offset: i * UNIFORM_SLOT, size: UNIFORM_SLOT } },
-        ...Object.keys(kernels[pass.kernel].buffers).map((name, j) => ({
-          binding: j + 1,
-          resource: pass.bindings[name] as GPUBufferBinding,
-        })),
-      ],
+interface Step {
+  readonly pass: BoundPass;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  /** Passes of one kernel that differ in parameters alone share a bind group. */
+  readonly group: string;
+}
+
+/**
+ * Passes made ready for a device: parameters are written and pipelines compiled once, and bind groups
+ * are kept for as long as the buffers stay the same.
+ */
+export class PassSequence {
+  private readonly steps: readonly Step[];
+  private readonly uniforms: GPUBuffer;
+  private readonly groups = new Map<string, GPUBindGroup>();
+  private bound: Readonly<Record<string, GPUBuffer>> = {};
+
+  constructor(
+    private readonly device: GPUDevice,
+    passes: readonly BoundPass[],
+  ) {
+    this.steps = passes.map((pass) => {
+      const group = JSON.stringify([pass.kernel, pass.bindings]);
+      return { pass, group, ...compile(device, pass) };
     });
-    const [x, y] = grid(pass.workgroups, device.limits.maxComputeWorkgroupsPerDimension);
-    const { kernel, operations = 0, bytes = 0 } = pass;
-    return {
-      ...{ kernel, operations, bytes },
-      record: (computePass: GPUComputePassEncoder) => {
-        computePass.setPipeline(pipeline);
-        computePass.setBindGroup(0, group);
-        computePass.dispatchWorkgroups(x, y);
-      },
-    };
-  });
-  device.queue.writeBuffer(uniforms, 0, slots);
-  recorder(device, encoder, recorded);
+    this.uniforms = device.createBuffer({
+      label: 'params',
+      size: Math.max(1, passes.length) * UNIFORM_SLOT,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+    const slots = new ArrayBuffer(passes.length * UNIFORM_SLOT);
+    for (const [i, pass] of passes.entries()) {
+      packParams(kernels[pass.kernel].params, pass, new DataView(slots, i * UNIFORM_SLOT, UNIFORM_SLOT));
+    }
+    device.queue.writeBuffer(this.uniforms, 0, slots);
+  }
+
+  /** Records all passes, in order, on these buffers. */
+  record(encoder: GPUCommandEncoder, buffers: Readonly<Record<string, GPUBuffer>>): void {
+    if (Object.keys(buffers).some((name) => buffers[name] !== this.bound[name])) {
+      this.groups.clear();
+      this.bound = { ...buffers };
+    }
+    const most = this.device.limits.maxComputeWorkgroupsPerDimension;
+    const recorded = this.steps.map(({ pass, pipeline, layout, group }, i) => {
+      const bindGroup = this.groups.get(group) ?? this.bind(pass, layout, buffers);
+      this.groups.set(group, bindGroup);
+      const [x, y] = grid(pass.workgroups, most);
+      const { kernel, operations = 0, bytes = 0 } = pass;
+      return {
+        ...{ kernel, operations, bytes },
+        record: (computePass: GPUComputePassEncoder) => {
+          computePass.setPipeline(pipeline);
+          computePass.setBindGroup(0, bindGroup, [i * UNIFORM_SLOT]);
+          computePass.dispatchWorkgroups(x, y);
+        },
+      };
+    });
+    recorder(this.device, encoder, recorded);
+  }
+
+  private bind(
+    pass: BoundPass,
+    layout: GPUBindGroupLayout,
+    buffers: Readonly<Record<string, GPUBuffer>>,
+  ): GPUBindGroup {
+    const parts = Object.keys(kernels[pass.kernel].buffers).map((binding, i) => {
+      const { name, ...part } = pass.bindings[binding] as BoundPart;
+      return { binding: i + 1, resource: { buffer: buffers[name] as GPUBuffer, ...part } };
+    });
+    const params = { binding: 0, resource: { buffer: this.uniforms, size: UNIFORM_SLOT } };
+    return this.device.createBindGroup({ label: pass.kernel, layout, entries: [params, ...parts] });
+  }
+
+  /** Frees what was made for the passes. Commands already submitted still find it. */
+  dispose(): void {
+    this.uniforms.destroy();
+  }
 }
 
 /** Workgroups as a grid within the device's limit per dimension; kernels ignore the surplus. */
@@ -135,7 +180,7 @@ export function compile(
       entries: ['uniform' as const, ...Object.values(buffers)].map((access, binding) => ({
         binding,
         visibility: GPUShaderStage.COMPUTE,
-        buffer: { type: BINDING_TYPES[access] },
+        buffer: { type: BINDING_TYPES[access], hasDynamicOffset: access === 'uniform' },
       })),
     });
     const pipeline = device.createComputePipeline({

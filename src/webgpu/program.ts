@@ -1,8 +1,9 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { NamedAttrMap, NamedTensorMap, Tensor, TensorInfo } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import { Recent } from '../hashing/recent.js';
 import { BACKEND, BufferScope } from './backend.js';
-import { type Binding, type BoundPass, recordPasses, UNIFORM_SLOT } from './dispatch.js';
+import { type BoundPass, PassSequence } from './dispatch.js';
 import { kernels, type Pass } from './kernels.js';
 
 /** Where rows lie in a buffer: a part that one binding can hold. */
@@ -26,6 +27,8 @@ export interface OutputSpec {
 
 /** Work on the GPU as data: what it makes, what it needs meanwhile, and its passes. */
 export interface Program {
+  /** Programs of one key are one program: its passes stay ready for the next run. */
+  readonly key?: string;
   readonly outputs: Readonly<Record<string, OutputSpec>>;
   /** Bytes of each buffer that lives for the work alone. */
   readonly scratch: Readonly<Record<string, number>>;
@@ -76,11 +79,12 @@ export function runProgram(
 
 /** Finds or makes every buffer of a program, and submits its passes. */
 function execute(
-  { outputs, scratch, cleared = [], batches }: Program,
+  program: Program,
   buffers: Record<string, GPUBuffer>,
   inputs: Readonly<Record<string, TensorInfo>>,
   scope: BufferScope,
 ): TensorInfo[] {
+  const { outputs, scratch, cleared = [] } = program;
   for (const [name, tensor] of Object.entries(inputs)) {
     buffers[name] = scope.input(tensor);
   }
@@ -92,27 +96,43 @@ function execute(
   for (const [name, bytes] of Object.entries(scratch)) {
     buffers[name] = scope.scratch(bytes, GPUBufferUsage.STORAGE);
   }
-  const passes = batches.flatMap(({ parts, passes }) =>
-    passes.map((pass): BoundPass => {
-      const bindings = Object.keys(kernels[pass.kernel].buffers).map((binding) => {
-        const name = pass.aliases[binding] ?? binding;
-        return [binding, { buffer: buffers[name] as GPUBuffer, ...parts[name] } satisfies Binding];
-      });
-      return { ...pass, bindings: Object.fromEntries(bindings) };
-    }),
-  );
-  const uniforms = scope.scratch(
-    Math.max(1, passes.length) * UNIFORM_SLOT,
-    GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-  );
+  const { sequence, kept } = sequenceOf(scope.device, program);
   scope.submit((encoder) => {
     for (const name of cleared) {
       encoder.clearBuffer(buffers[name] as GPUBuffer);
     }
-    if (passes.length > 0) {
-      recordPasses(scope.device, encoder, passes, uniforms);
-    }
+    sequence.record(encoder, buffers);
   });
+  if (!kept) {
+    sequence.dispose();
+  }
   scope.release();
   return infos;
+}
+
+/** Programs whose passes stay ready on a device. */
+const KEPT_ON_A_DEVICE = 64;
+const sequences = new WeakMap<GPUDevice, Recent<PassSequence>>();
+
+function sequenceOf(
+  device: GPUDevice,
+  { batches, key }: Program,
+): { readonly sequence: PassSequence; readonly kept: boolean } {
+  const make = () => new PassSequence(device, batches.flatMap(boundPasses));
+  if (key === undefined) {
+    return { sequence: make(), kept: false };
+  }
+  const recent = sequences.get(device) ?? new Recent(KEPT_ON_A_DEVICE, (old: PassSequence) => old.dispose());
+  sequences.set(device, recent);
+  return { sequence: recent.get(key, make), kept: true };
+}
+
+function boundPasses({ parts, passes }: Batch): BoundPass[] {
+  return passes.map((pass) => {
+    const bindings = Object.keys(kernels[pass.kernel].buffers).map((binding) => {
+      const name = pass.aliases[binding] ?? binding;
+      return [binding, { name, ...parts[name] }];
+    });
+    return { ...pass, bindings: Object.fromEntries(bindings) };
+  });
 }

@@ -1,5 +1,5 @@
 import { currentDevice } from '../../src/webgpu/backend.js';
-import { recordPasses, UNIFORM_SLOT } from '../../src/webgpu/dispatch.js';
+import { PassSequence } from '../../src/webgpu/dispatch.js';
 import type { KernelName } from '../../src/webgpu/kernels.js';
 
 type Values = Float32Array | Int32Array | Uint32Array;
@@ -26,7 +26,6 @@ export async function runKernel<T extends Record<string, Values>>(
     return one;
   };
   device.pushErrorScope('validation');
-  const uniforms = buffer(UNIFORM_SLOT, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
   const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
   const held = Object.entries(buffers).map(([name, values]) => {
     const storage = buffer(values.byteLength, STORAGE | COPY_SRC | COPY_DST);
@@ -34,9 +33,10 @@ export async function runKernel<T extends Record<string, Values>>(
     return { name, values, storage, copy: buffer(values.byteLength, COPY_DST | MAP_READ) };
   });
   const encoder = device.createCommandEncoder();
-  const bindings = Object.fromEntries(held.map(({ name, storage }) => [name, { buffer: storage }]));
+  const bindings = Object.fromEntries(held.map(({ name }) => [name, { name }]));
   const pass = { kernel, constants, sizes, params, workgroups, aliases: {}, bindings };
-  recordPasses(device, encoder, [pass], uniforms);
+  const sequence = new PassSequence(device, [pass]);
+  sequence.record(encoder, Object.fromEntries(held.map(({ name, storage }) => [name, storage])));
   for (const { storage, copy, values } of held) {
     encoder.copyBufferToBuffer(storage, 0, copy, 0, values.byteLength);
   }
@@ -51,6 +51,7 @@ export async function runKernel<T extends Record<string, Values>>(
     const type = values.constructor as new (buffer: ArrayBuffer) => Values;
     after[name] = new type(copy.getMappedRange().slice(0, values.byteLength));
   }
+  sequence.dispose();
   for (const one of made) {
     one.destroy();
   }
