@@ -13,6 +13,8 @@ import denseDelta from '../../kernels/dense/delta.wgsl?raw';
 import denseForward from '../../kernels/dense/forward.wgsl?raw';
 import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
+import probeCopy from '../../kernels/probe/copy.wgsl?raw';
+import probeMultiply from '../../kernels/probe/multiply.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
 import sortPlace from '../../kernels/sort/place.wgsl?raw';
 import sortScan from '../../kernels/sort/scan.wgsl?raw';
@@ -198,6 +200,16 @@ export const kernels = {
     ],
     buffers: { qk: 'read', v: 'read', buckets: 'read', links: 'read', out: 'write', lse: 'write' },
   },
+  'probe/multiply': {
+    code: probeMultiply,
+    params: u32('turns', 'workgroups'),
+    buffers: { sums: 'write' },
+  },
+  'probe/copy': {
+    code: probeCopy,
+    params: u32('vectors', 'workgroups'),
+    buffers: { source: 'read', copied: 'write' },
+  },
 } satisfies Record<string, Kernel>;
 
 export type KernelName = keyof typeof kernels;
@@ -214,4 +226,8 @@ export interface Pass {
   /** The plan's buffer behind a binding, where it has another name. */
   readonly aliases: Readonly<Record<string, string>>;
   readonly workgroups: number;
+  /** Useful floating-point operations, where they are counted. */
+  readonly operations?: number;
+  /** Bytes that it must read and write at least, where they are counted. */
+  readonly bytes?: number;
 }
