@@ -31,7 +31,7 @@ const WORD = 4;
  */
 export function countsOf(
   kernel: string,
-  shape: Shape,
+  shape: Shape & { readonly Lk?: number },
   settings: Counted,
   rows: number,
   rounds: number,
@@ -62,6 +62,8 @@ export function countsOf(
       return { operations: 0, bytes: words(0, 2 * rows * R * (N + 1)) };
     case 'sort/place':
       return { operations: 0, bytes: words(2 * R, rows * R * (N + 1)) };
+    case 'attend/halve': // of qk, and of v
+      return { operations: 0, bytes: words(0.75 * (D + E)) };
     case 'attend/normalise':
       return { operations: 2 * tokens * D, bytes: words(D + 1) };
     case 'attend/forward':
@@ -87,12 +89,15 @@ export function countsOf(
 
 /** Keys of a window; buckets are taken to be even. Dense attention skips what causality excludes. */
 function keysSeen(
-  { L }: Shape,
+  { L, Lk = L }: Shape & { readonly Lk?: number },
   { C = L, P = 0, A = 0, N = 1, bucketWindow, causal }: Counted,
   dense: boolean,
 ): number {
   if (dense) {
-    return causal ? L / 2 : L;
+    if (!causal) {
+      return Lk;
+    }
+    return L <= Lk ? Lk - L / 2 : Lk ** 2 / (2 * L);
   }
   return bucketWindow ? L / N : Math.min(L, (1 + P + A) * C);
 }

@@ -28,7 +28,12 @@ const WORD = 4;
 export type OpName = 'LshBuckets' | 'LshAttention' | 'LshAttentionGradient';
 
 /** The buffers of an op. */
-export function opBuffers(name: OpName, { B, H, L, D, E }: Shape, settings: Settings): OpBuffers {
+export function opBuffers(
+  name: OpName,
+  { B, H, L, D, E }: Shape,
+  settings: Settings,
+  device: DeviceTraits,
+): OpBuffers {
   const { R, F } = settings;
   const qk = L * D * WORD;
   const v = L * E * WORD;
@@ -58,7 +63,7 @@ export function opBuffers(name: OpName, { B, H, L, D, E }: Shape, settings: Sett
     ? {
         inputs: { qk, v, buckets },
         outputs: { out: rows(L, E), lse: rows(L) },
-        scratch: sorted,
+        scratch: halves(settings, device) ? { ...sorted, halfQk: qk / 2, halfV: v / 2 } : sorted,
         whole: {},
       }
     : {
@@ -161,13 +166,19 @@ function sortPasses({ L }: Shape, settings: Settings, { rows, starts }: BatchLay
   ];
 }
 
-function normalisePass({ L, D }: Shape, { epsilon }: Settings, { rows, starts }: BatchLayout): Pass {
+function normalisePass(
+  { L, D }: Shape,
+  { epsilon }: Settings,
+  { rows, starts }: BatchLayout,
+  half = false,
+): Pass {
   return {
     kernel: 'attend/normalise',
     constants: {},
     sizes: {},
-    params: { D, tokens: rows * L, qkStart: starts.qk as number, epsilon },
-    aliases: {},
+    half,
+    params: { D, tokens: rows * L, qkStart: half ? 0 : (starts.qk as number), epsilon },
+    aliases: half ? { qk: HALVES.qk } : {},
     workgroups: Math.ceil((rows * L) / TOKEN_TILE),
   };
 }
@@ -203,8 +214,28 @@ function pairs(shape: Shape, settings: Settings, { firstRow, rows, starts }: Bat
   };
 }
 
+/** Rows as 16-bit floats, where they are asked for and the device has them: scratch of these names. */
+const HALVES = { qk: 'halfQk', v: 'halfV' } as const;
+
+function halves({ half }: Settings, { f16 }: DeviceTraits): boolean {
+  return half && f16;
+}
+
+function halvePass(name: keyof typeof HALVES, depth: number, { L }: Shape, layout: BatchLayout): Pass {
+  const vectors = (layout.rows * L * depth) / 4;
+  return {
+    kernel: 'attend/halve',
+    constants: {},
+    sizes: {},
+    params: { vectors, rowsStart: layout.starts[name] as number },
+    aliases: { rows: name, halves: HALVES[name] },
+    workgroups: Math.ceil(vectors / TOKEN_TILE),
+  };
+}
+
 function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass[] {
   const { starts, rows } = layout;
+  const half = halves(settings, device);
   const { L, D, E } = shape;
   const { subgroup, rows: ROWS } = variantOf('attend/forward', shape, device);
   const tiles = Math.ceil(L / (TOKEN_TILE * ROWS));
@@ -215,12 +246,14 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
       outStart: starts.out as number,
       lseStart: starts.lse as number,
       scale: settings.scale * Math.LOG2E,
+      ...(half ? { qkStart: 0, vStart: 0 } : {}),
     };
+    const stored = half ? { ...common, half, aliases: HALVES } : common;
     if (!subgroup) {
-      return { ...common, kernel: 'attend/forward', sizes: { COLUMN_VECTORS: vectors(E) }, params };
+      return { ...stored, kernel: 'attend/forward', sizes: { COLUMN_VECTORS: vectors(E) }, params };
     }
     return {
-      ...common,
+      ...stored,
       kernel: 'attend/forward_subgroup',
       constants: { DROPOUT: Number(settings.dropout > 0), LOOPED: Number(device.software) },
       sizes: { ROWS, SUBGROUP: device.subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
@@ -228,7 +261,8 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
       workgroups: rows * tiles,
     };
   });
-  return [normalisePass(shape, settings, layout), ...rounds];
+  const halved = half ? [halvePass('qk', D, shape, layout), halvePass('v', E, shape, layout)] : [];
+  return [...halved, normalisePass(shape, settings, layout, half), ...rounds];
 }
 
 function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {

@@ -3,6 +3,7 @@ import attendBackwardQuery from '../../kernels/attend/backward_query.wgsl?raw';
 import attendDelta from '../../kernels/attend/delta.wgsl?raw';
 import attendForward from '../../kernels/attend/forward.wgsl?raw';
 import attendForwardSubgroup from '../../kernels/attend/forward_subgroup.wgsl?raw';
+import attendHalve from '../../kernels/attend/halve.wgsl?raw';
 import attendNormalise from '../../kernels/attend/normalise.wgsl?raw';
 import decodeAttend from '../../kernels/decode/attend.wgsl?raw';
 import decodeCopy from '../../kernels/decode/copy.wgsl?raw';
@@ -126,6 +127,11 @@ export const kernels = {
     params: u32('L', 'C', 'N', 'slices', 'sliceLength', 'workgroups', 'keysStart', 'windowsStart'),
     buffers: { keys: 'read', counts: 'write', index: 'write' },
   },
+  'attend/halve': {
+    code: attendHalve,
+    params: u32('vectors', 'workgroups', 'rowsStart'),
+    buffers: { rows: 'read', halves: 'write' },
+  },
   'attend/normalise': {
     code: attendNormalise,
     params: [...u32('D', 'tokens', 'workgroups', 'qkStart'), { name: 'epsilon', type: 'f32' }],
@@ -221,6 +227,8 @@ export interface Pass {
   readonly constants: Readonly<Record<string, number>>;
   /** Values of the `const` sizes that are set in the kernel's text. */
   readonly sizes: Readonly<Record<string, number>>;
+  /** Whether rows are bound as 16-bit floats: `alias Stored` is another then. */
+  readonly half?: boolean;
   /** Values of the fields of `Params`, but for `workgroups`. */
   readonly params: Readonly<Record<string, number | readonly number[]>>;
   /** The plan's buffer behind a binding, where it has another name. */

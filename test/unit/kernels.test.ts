@@ -194,7 +194,9 @@ describe('every variant compiles', async () => {
   // Validates without a driver. A collected instance, adapter or device would end the process.
   const gpu = hold(create(['backend=null']));
   const adapter = hold((await gpu.requestAdapter()) as GPUAdapter);
-  const requiredFeatures = (['subgroups'] as const).filter((feature) => adapter.features.has(feature));
+  const requiredFeatures = (['subgroups', 'shader-f16'] as const).filter((feature) =>
+    adapter.features.has(feature),
+  );
   const device = hold(await adapter.requestDevice({ requiredFeatures }));
 
   async function errorOf(
