@@ -1,7 +1,11 @@
 export { type PredictedCost, predictCost } from './attention/cost.js';
 export { LshCache } from './attention/decode/LshCache.js';
 export type { LshCacheAppendOptions, LshCacheOptions } from './attention/decode/options.js';
-export { denseAttention, denseAttentionWithLse } from './attention/denseAttention.js';
+export { denseAttention, denseAttentionWithLse } from './attention/dense/denseAttention.js';
+export {
+  scaledDotProductAttention,
+  scaledDotProductAttentionWithLse,
+} from './attention/dense/scaledDotProduct.js';
 export { localAttention } from './attention/localAttention.js';
 export {
   type AttentionWithLse,
@@ -15,6 +19,7 @@ export {
   type LshAttentionOptions,
   NOTHING_SEEN,
   presets,
+  type ScaledDotProductOptions,
 } from './attention/options.js';
 export { type AttentionPlan, type OpPlan, plan } from './attention/plan.js';
 export type { DeviceTraits } from './webgpu/traits.js';

@@ -2,7 +2,7 @@ import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { currentDevice, onWebGPU } from '../webgpu/backend.js';
 import { setTuning, traitsOf, tuningOf } from '../webgpu/traits.js';
-import { denseAttention } from './denseAttention.js';
+import { denseAttention } from './dense/denseAttention.js';
 import { lshAttention } from './lshAttention.js';
 import { Door } from './validate.js';
 import { FAMILIES, type Family, type Tuning, type Variant, variantsOf } from './variants.js';

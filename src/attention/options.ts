@@ -90,6 +90,24 @@ export interface DenseAttentionOptions {
   readonly seed?: number;
 }
 
+/** Options of {@link scaledDotProductAttention}. */
+export interface ScaledDotProductOptions {
+  /** Whether a query sees no later key. The last query stands beside the last key: query i sees keys up to Lk − L + i. @default false */
+  readonly causal?: boolean;
+  /**
+   * bool or int32, true = attend: `[B, Lk]`, which keys are seen; or `[B, H, L, Lk]`, which pairs are, where
+   * each of the first three axes may be 1.
+   * @default none
+   */
+  readonly mask?: Tensor;
+  /** Factor of the logits: a finite number above 0, or `'1/sqrt(D)'`. @default '1/sqrt(D)' */
+  readonly scale?: Scale;
+  /** The share of attention weights that is dropped, in [0, 1); those kept grow by 1/(1 − share). @default 0 */
+  readonly dropout?: number;
+  /** Seed of the dropout: an unsigned 32-bit integer. @default 0 */
+  readonly seed?: number;
+}
+
 /** Options of {@link localAttention}. */
 export interface LocalAttentionOptions {
   /** C, the tokens of a chunk: an integer from 1 up. @default 64 */

@@ -1,10 +1,11 @@
 /** The pipelines: for each tfjs kernel of this package, its buffers and its passes. Pure. */
 import { hadamardShape, signCount } from '../hashing/hadamard.js';
 import type { Pass } from '../webgpu/kernels.js';
-import type { OutputSpec } from '../webgpu/program.js';
 import type { DeviceTraits } from '../webgpu/traits.js';
+import type { BatchLayout, OpBuffers, RowSpec } from './batches.js';
 import { dropoutThreshold } from './dropout.js';
 import type { Settings, Shape } from './settings.js';
+import { variantOf } from './variants.js';
 
 // Tokens that one workgroup takes; the kernels of the same name say so too.
 const PAIR_TILE = 32;
@@ -19,31 +20,6 @@ const WORD = 4;
 
 /** The tfjs kernels of this package: the hash, the attention on its buckets, and its gradient. */
 export type OpName = 'LshBuckets' | 'LshAttention' | 'LshAttentionGradient';
-
-/** Bytes of buffers by name. */
-export type Bytes = Readonly<Record<string, number>>;
-
-/** A tensor that an op makes, `[B, H, ...axes]`. */
-export interface RowSpec {
-  readonly axes: readonly number[];
-  readonly dtype: OutputSpec['dtype'];
-}
-
-/** What an op binds: bytes of one row (one b·h), but for `whole`, which all rows share. */
-export interface OpBuffers {
-  readonly inputs: Bytes;
-  readonly outputs: Readonly<Record<string, RowSpec>>;
-  readonly scratch: Bytes;
-  readonly whole: Bytes;
-}
-
-/** How a batch of rows lies in memory. */
-export interface BatchLayout {
-  readonly firstRow: number;
-  readonly rows: number;
-  /** Elements between the start of a tensor's binding and the batch's first row. */
-  readonly starts: Readonly<Record<string, number>>;
-}
 
 /** The buffers of an op. */
 export function opBuffers(name: OpName, { B, H, L, D, E }: Shape, settings: Settings): OpBuffers {
@@ -93,13 +69,13 @@ export function opPasses(
   shape: Shape,
   settings: Settings,
   layout: BatchLayout,
-  _device: DeviceTraits,
+  device: DeviceTraits,
 ): Pass[] {
   switch (name) {
     case 'LshBuckets':
       return [hashPass(shape, settings, layout)];
     case 'LshAttention':
-      return [...sortPasses(shape, settings, layout), ...forwardPasses(shape, settings, layout)];
+      return [...sortPasses(shape, settings, layout), ...forwardPasses(shape, settings, layout, device)];
     case 'LshAttentionGradient':
       return [...sortPasses(shape, settings, layout), ...backwardPasses(shape, settings, layout)];
   }
@@ -186,7 +162,7 @@ function normalisePass({ L, D }: Shape, { epsilon }: Settings, { rows, starts }:
 }
 
 /** vec4 a lane holds of `columns`, a power of two: each is a pipeline of its own, and takes seconds to compile. */
-function vectors(columns: number): number {
+export function vectors(columns: number): number {
   return 2 ** Math.ceil(Math.log2(Math.ceil(columns / 32)));
 }
 
@@ -216,20 +192,29 @@ function pairs(shape: Shape, settings: Settings, { firstRow, rows, starts }: Bat
   };
 }
 
-function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
-  const { starts } = layout;
+function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass[] {
+  const { starts, rows } = layout;
+  const { L, D, E } = shape;
+  const { subgroup, rows: ROWS } = variantOf('attend/forward', shape, device);
+  const tiles = Math.ceil(L / (TOKEN_TILE * ROWS));
   const rounds = Array.from({ length: settings.R }, (_, round): Pass => {
     const common = pairs(shape, settings, layout, round);
+    const params = {
+      ...common.params,
+      outStart: starts.out as number,
+      lseStart: starts.lse as number,
+      scale: settings.scale * Math.LOG2E,
+    };
+    if (!subgroup) {
+      return { ...common, kernel: 'attend/forward', sizes: { COLUMN_VECTORS: vectors(E) }, params };
+    }
     return {
       ...common,
-      kernel: 'attend/forward',
-      sizes: { COLUMN_VECTORS: vectors(shape.E) },
-      params: {
-        ...common.params,
-        outStart: starts.out as number,
-        lseStart: starts.lse as number,
-        scale: settings.scale * Math.LOG2E,
-      },
+      kernel: 'attend/forward_subgroup',
+      constants: { DROPOUT: Number(settings.dropout > 0), LOOPED: Number(device.software) },
+      sizes: { ROWS, SUBGROUP: device.subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
+      params: { ...params, tiles },
+      workgroups: rows * tiles,
     };
   });
   return [normalisePass(shape, settings, layout), ...rounds];

@@ -1,27 +1,17 @@
 import { hadamardAdditions } from '../hashing/hadamard.js';
-import type { Batch, Part, Program } from '../webgpu/program.js';
 import { DEFAULT_TRAITS, type DeviceTraits } from '../webgpu/traits.js';
+import { type BatchLayout, planRows, type RowsPlan } from './batches.js';
 import { countsOf } from './counts.js';
 import type { LshAttentionOptions } from './options.js';
-import { type Bytes, type OpName, opBuffers, opPasses } from './passes.js';
+import { type OpName, opBuffers, opPasses } from './passes.js';
 import { padded, type Settings, type Shape } from './settings.js';
 import { Door } from './validate.js';
 
-/** Consecutive rows b·h that go through an op's passes together. */
-export interface RowBatch extends Batch {
-  readonly firstRow: number;
-  readonly rows: number;
-}
-
 /** What one tfjs kernel of this package does on the GPU. */
-export interface OpPlan extends Program {
+export interface OpPlan extends RowsPlan {
   readonly name: OpName;
   readonly shape: Shape;
   readonly settings: Settings;
-  readonly batches: readonly RowBatch[];
-  /** Kernel launches in all. */
-  readonly dispatches: number;
-  readonly bytes: { readonly inputs: number; readonly outputs: number; readonly scratch: number };
 }
 
 /** What a call does on the GPU, computed without one. Bytes are bytes, operations count an add and a multiply as two. */
@@ -53,8 +43,6 @@ export interface AttentionPlan {
   toString(): string;
 }
 
-/** Offsets of bindings are multiples of this many bytes (WebGPU's minStorageBufferOffsetAlignment). */
-const ALIGNMENT = 256;
 const WORD = 4;
 
 /**
@@ -121,76 +109,16 @@ export function planOp(
   device: DeviceTraits,
   door: Door,
 ): OpPlan {
-  const { B, H } = shape;
-  const rows = B * H;
-  const { inputs, outputs: made, scratch: scratchRow, whole } = opBuffers(name, shape, settings);
-  const outputs = mapValues(made, ({ axes }) => axes.reduce((size, axis) => size * axis, WORD));
-  const tensors = { ...inputs, ...outputs };
-  const perBatch = rowsPerBatch({ ...tensors, ...scratchRow }, whole, rows, device, door);
-
-  const batches: RowBatch[] = [];
-  for (let firstRow = 0; firstRow < rows && shape.L > 0; firstRow += perBatch) {
-    const count = Math.min(perBatch, rows - firstRow);
-    const parts: Record<string, Part> = {};
-    const starts: Record<string, number> = {};
-    for (const [tensor, bytes] of Object.entries(tensors)) {
-      const begin = firstRow * bytes;
-      const offset = Math.floor(begin / ALIGNMENT) * ALIGNMENT;
-      starts[tensor] = (begin - offset) / WORD;
-      parts[tensor] = { offset, size: begin - offset + count * bytes };
-    }
-    const passes = opPasses(name, shape, settings, { firstRow, rows: count, starts }, device).map((pass) => ({
+  const passesOf = (layout: BatchLayout) =>
+    opPasses(name, shape, settings, layout, device).map((pass) => ({
       ...pass,
       // A pass without a number of its round takes them all.
-      ...countsOf(pass.kernel, shape, settings, count, 'round' in pass.params ? 1 : settings.R),
+      ...countsOf(pass.kernel, shape, settings, layout.rows, 'round' in pass.params ? 1 : settings.R),
     }));
-    batches.push({ firstRow, rows: count, parts, passes });
-  }
-
-  const largest = Math.min(perBatch, rows);
-  const scratch = { unused: 16, ...mapValues(scratchRow, (bytes) => bytes * largest) };
-  const dispatches = sum(batches.map(({ passes }) => passes.length));
-  const { mask = 0, ...drawn } = whole;
   return {
-    ...{ name, shape, settings, batches, dispatches, scratch },
-    outputs: mapValues(made, ({ axes, dtype }) => ({ shape: [B, H, ...axes], dtype })),
-    bytes: {
-      inputs: rows * total(inputs) + mask,
-      outputs: rows * total(outputs),
-      scratch: total(scratch) + total(drawn) + dispatches * ALIGNMENT,
-    },
+    ...{ name, shape, settings },
+    ...planRows(shape, opBuffers(name, shape, settings), passesOf, device, door),
   };
-}
-
-/** How many rows fit every binding; what cannot be split must fit whole. */
-function rowsPerBatch(row: Bytes, whole: Bytes, rows: number, device: DeviceTraits, door: Door): number {
-  const binding = Math.min(device.maxStorageBufferBindingSize, device.maxBufferSize);
-  for (const [name, bytes] of Object.entries(whole)) {
-    if (bytes > binding) {
-      throw door.failure(
-        `\`${name}\` takes ${bytes} bytes, more than the ${binding} that a binding of this device holds. ${
-          name === 'rotations' || name === 'signs'
-            ? 'Use factored buckets, such as numBuckets: [64, 128].'
-            : 'Use a smaller batch.'
-        }`,
-      );
-    }
-  }
-  let fit = Math.max(1, rows);
-  for (const [name, bytes] of Object.entries(row)) {
-    // A part may begin up to one alignment before its first row.
-    const most = Math.floor((binding - ALIGNMENT) / Math.max(1, bytes));
-    if (most < 1 && bytes > 0 && rows > 0) {
-      if (rows === 1 && bytes <= binding) {
-        continue;
-      }
-      throw door.failure(
-        `one head's \`${name}\` takes ${bytes} bytes, more than the ${binding} that a binding of this device holds. Use a shorter length, less depth or fewer rounds.`,
-      );
-    }
-    fit = Math.min(fit, bytes * rows <= binding ? rows : most);
-  }
-  return Math.max(1, fit);
 }
 
 function describe({ shape, settings, forward, backward, ...plan }: AttentionPlan): string {
@@ -219,14 +147,6 @@ function describe({ shape, settings, forward, backward, ...plan }: AttentionPlan
 
 function sum(values: readonly number[]): number {
   return values.reduce((all, value) => all + value, 0);
-}
-
-function mapValues<T, U>(values: Readonly<Record<string, T>>, change: (value: T) => U): Record<string, U> {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]));
-}
-
-function total(bytes: Bytes): number {
-  return sum(Object.values(bytes));
 }
 
 function count(value: number): string {

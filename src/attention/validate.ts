@@ -1,11 +1,13 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { signCount } from '../hashing/hadamard.js';
+import { type DenseSettings, type DenseShape, type MaskStrides, maskStrides } from './dense/settings.js';
 import {
   DEFAULTS,
   type DenseAttentionOptions,
   type LocalAttentionOptions,
   type LshAttentionOptions,
   type Scale,
+  type ScaledDotProductOptions,
 } from './options.js';
 import { type BucketPlan, bucketPlan, type Settings, type Shape } from './settings.js';
 
@@ -46,6 +48,7 @@ const DENSE_NAMES: Record<keyof DenseAttentionOptions, true> = {
   dropout: true,
   seed: true,
 };
+const DOT_PRODUCT_NAMES: Record<keyof ScaledDotProductOptions, true> = DENSE_NAMES;
 const LOCAL_NAMES: Record<keyof LocalAttentionOptions, true> = {
   chunkLength: true,
   chunksBefore: true,
@@ -81,6 +84,25 @@ export class Door {
     this.tensor('k', k, ['float32']);
     this.sameShape('k', k, q.shape, 'of `q`');
     return shape;
+  }
+
+  /** The letters of `q [B, H, L, D]`, `k [B, H, Lk, D]` and `v [B, H, Lk, E]`, or of the lower ranks. */
+  shapeAcross(q: Tensor, k: Tensor, v: Tensor): DenseShape {
+    for (const [name, tensor] of Object.entries({ q, k, v })) {
+      this.tensor(name, tensor, ['float32']);
+      if (tensor.rank < 2 || tensor.rank > 4 || tensor.rank !== q.rank) {
+        throw this.range(
+          `\`${name}\` must have the shape [L, D], [H, L, D] or [B, H, L, D], and as many axes as \`q\`, got [${tensor.shape}]${name === 'q' ? '' : ` beside [${q.shape}]`}. Reshape it.`,
+        );
+      }
+    }
+    const [B, H, L, D] = [...Array(4 - q.rank).fill(1), ...q.shape] as [number, number, number, number];
+    const leading = q.shape.slice(0, -2);
+    const [Lk, E] = v.shape.slice(-2) as [number, number];
+    this.sameShape('k', k, [...leading, Lk, D], 'of `v` but for the last axis, which is that of `q`,');
+    this.sameShape('v', v, [...leading, Lk, E], 'of `q` but for the last two axes,');
+    this.letters({ B, H, L: Lk, D, E }, 'q');
+    return { ...this.letters({ B, H, L, D, E }, 'q'), Lk };
   }
 
   /** A shape given in letters. */
@@ -196,13 +218,28 @@ export class Door {
   }
 
   /** All options of dense attention, filled in and checked. */
-  denseSettings({ B, L, D }: Shape, options: DenseAttentionOptions) {
+  denseSettings({ B, L, D }: Shape, options: DenseAttentionOptions): DenseSettings {
     this.known(options, DENSE_NAMES);
     this.mask(options.mask, B, L);
     return {
       causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
+      sharedQk: true,
       scale: this.scale(options.scale, D),
       ...this.dropout(options),
+      ...(options.mask && { mask: maskStrides([B, 1, 1, L]) }),
+    };
+  }
+
+  /** All options of attention between two sequences, filled in and checked. */
+  dotProductSettings(shape: DenseShape, options: ScaledDotProductOptions): DenseSettings {
+    this.known(options, DOT_PRODUCT_NAMES);
+    const mask = this.pairMask(options.mask, shape);
+    return {
+      causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
+      sharedQk: false,
+      scale: this.scale(options.scale ?? '1/sqrt(D)', shape.D),
+      ...this.dropout(options),
+      ...(mask && { mask }),
     };
   }
 
@@ -275,6 +312,22 @@ export class Door {
       this.tensor('mask', mask, ['bool', 'int32']);
       this.sameShape('mask', mask, [B, L], '[B, L]');
     }
+  }
+
+  /** How a mask `[B, Lk]` or `[B or 1, H or 1, L or 1, Lk]` lies in memory. */
+  private pairMask(mask: Tensor | undefined, { B, H, L, Lk }: DenseShape): MaskStrides | undefined {
+    if (mask === undefined) {
+      return undefined;
+    }
+    this.tensor('mask', mask, ['bool', 'int32']);
+    if (mask.rank !== 4) {
+      this.sameShape('mask', mask, [B, Lk], '[B, Lk]');
+      return maskStrides([B, 1, 1, Lk]);
+    }
+    const whole = [B, H, L, Lk];
+    const shape = whole.map((size, axis) => (axis < 3 && mask.shape[axis] === 1 ? 1 : size));
+    this.sameShape('mask', mask, shape, '[B or 1, H or 1, L or 1, Lk]');
+    return maskStrides(shape);
   }
 
   tensor(option: string, value: Tensor, dtypes: readonly string[]): void {

@@ -35,7 +35,7 @@ export function attentionOnWebGPU(
 }
 
 /** A tensor with four axes, the last padded with zeros. */
-function rowsOf(tensor: Tensor, axes: [number, number, number, number], depth: number): Tensor {
+export function rowsOf(tensor: Tensor, axes: [number, number, number, number], depth: number): Tensor {
   const rows = tf.reshape(tensor, axes);
   const more = depth - axes[3];
   return more === 0

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import { predictCost } from '../attention/cost.js';
-import { denseAttention } from '../attention/denseAttention.js';
+import { denseAttention } from '../attention/dense/denseAttention.js';
 import { lshAttention } from '../attention/lshAttention.js';
 import { DEFAULTS, type LshAttentionOptions } from '../attention/options.js';
 import {

@@ -2,10 +2,15 @@ import attendBackwardKey from '../../kernels/attend/backward_key.wgsl?raw';
 import attendBackwardQuery from '../../kernels/attend/backward_query.wgsl?raw';
 import attendDelta from '../../kernels/attend/delta.wgsl?raw';
 import attendForward from '../../kernels/attend/forward.wgsl?raw';
+import attendForwardSubgroup from '../../kernels/attend/forward_subgroup.wgsl?raw';
 import attendNormalise from '../../kernels/attend/normalise.wgsl?raw';
 import decodeAttend from '../../kernels/decode/attend.wgsl?raw';
 import decodeCopy from '../../kernels/decode/copy.wgsl?raw';
 import decodeLink from '../../kernels/decode/link.wgsl?raw';
+import denseBackwardKey from '../../kernels/dense/backward_key.wgsl?raw';
+import denseBackwardQuery from '../../kernels/dense/backward_query.wgsl?raw';
+import denseDelta from '../../kernels/dense/delta.wgsl?raw';
+import denseForward from '../../kernels/dense/forward.wgsl?raw';
 import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
 import probeCopy from '../../kernels/probe/copy.wgsl?raw';
@@ -50,6 +55,19 @@ const DROPOUT_PARAMS: readonly Field[] = [
   ...u32('firstRow', 'H', 'seed', 'dropBelow'),
   { name: 'keep', type: 'f32' },
 ];
+/** What the variants of attend/forward share. */
+const FORWARD = {
+  params: [...PAIR_PARAMS, ...u32('outStart', 'lseStart'), { name: 'scale', type: 'f32' }, ...DROPOUT_PARAMS],
+  buffers: {
+    qk: 'read',
+    inverseNorms: 'read',
+    v: 'read',
+    buckets: 'read',
+    index: 'read',
+    out: 'write',
+    lse: 'write',
+  },
+} satisfies Omit<Kernel, 'code'>;
 const BACKWARD_INPUTS = {
   qk: 'read',
   v: 'read',
@@ -58,6 +76,21 @@ const BACKWARD_INPUTS = {
   buckets: 'read',
   index: 'read',
 } as const;
+
+/** What the kernels of exact attention begin with. */
+const DENSE_PARAMS: readonly Field[] = [
+  ...u32('L', 'Lk', 'D', 'E', 'tiles', 'workgroups', 'qStart', 'kStart', 'vStart'),
+  ...u32('causal', 'sharedQk', 'masked', 'maskBatch', 'maskHead', 'maskQuery'),
+  ...u32('firstRow', 'H', 'seed', 'dropBelow'),
+  { name: 'keep', type: 'f32' },
+  { name: 'logitScale', type: 'f32' },
+];
+const DENSE_BACKWARD_PARAMS: readonly Field[] = [
+  ...DENSE_PARAMS,
+  ...u32('gradStart', 'dqStart', 'dkStart', 'dvStart'),
+  { name: 'scale', type: 'f32' },
+];
+const DENSE_INPUTS = { q: 'read', k: 'read', v: 'read', mask: 'read' } as const;
 
 /** Every kernel, by its file below `kernels/`. */
 export const kernels = {
@@ -98,24 +131,8 @@ export const kernels = {
     params: [...u32('D', 'tokens', 'workgroups', 'qkStart'), { name: 'epsilon', type: 'f32' }],
     buffers: { qk: 'read', inverseNorms: 'write' },
   },
-  'attend/forward': {
-    code: attendForward,
-    params: [
-      ...PAIR_PARAMS,
-      ...u32('outStart', 'lseStart'),
-      { name: 'scale', type: 'f32' },
-      ...DROPOUT_PARAMS,
-    ],
-    buffers: {
-      qk: 'read',
-      inverseNorms: 'read',
-      v: 'read',
-      buckets: 'read',
-      index: 'read',
-      out: 'write',
-      lse: 'write',
-    },
-  },
+  'attend/forward': { code: attendForward, ...FORWARD },
+  'attend/forward_subgroup': { code: attendForwardSubgroup, ...FORWARD },
   'attend/delta': {
     code: attendDelta,
     params: u32('E', 'tokens', 'workgroups', 'outStart', 'gradStart', 'lseStart', 'lseGradStart'),
@@ -137,6 +154,26 @@ export const kernels = {
     code: attendBackwardKey,
     params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart', 'dvStart'), ...SCALES, ...DROPOUT_PARAMS],
     buffers: { ...BACKWARD_INPUTS, dqk: 'write', dv: 'write' },
+  },
+  'dense/forward': {
+    code: denseForward,
+    params: [...DENSE_PARAMS, ...u32('outStart', 'lseStart')],
+    buffers: { ...DENSE_INPUTS, out: 'write', lse: 'write' },
+  },
+  'dense/delta': {
+    code: denseDelta,
+    params: u32('E', 'tokens', 'workgroups', 'outStart', 'gradStart', 'lseStart', 'lseGradStart'),
+    buffers: { out: 'read', grad: 'read', lse: 'read', lseGrad: 'read', facts: 'write' },
+  },
+  'dense/backward_query': {
+    code: denseBackwardQuery,
+    params: DENSE_BACKWARD_PARAMS,
+    buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dq: 'write' },
+  },
+  'dense/backward_key': {
+    code: denseBackwardKey,
+    params: DENSE_BACKWARD_PARAMS,
+    buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dk: 'write', dv: 'write' },
   },
   'decode/copy': {
     code: decodeCopy,

@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { create, globals } from 'webgpu';
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { appendPlan, movePlan } from '../../src/attention/decode/plan.js';
+import { densePlan } from '../../src/attention/dense/passes.js';
+import { Door } from '../../src/attention/validate.js';
 import { type AttentionPlan, plan } from '../../src/index.js';
 import { hold } from '../../src/node/dawn.js';
 import { probes } from '../../src/webgpu/ceilings.js';
@@ -22,6 +24,8 @@ const PLANS = [
   plan({ L: 100, D: 8 }, { numHashes: 1, acrossBuckets: false, numBuckets: [4, 8] }),
   plan({ L: 100, D: 8 }, { window: 'bucket', dropout: 0.1 }),
   plan({ L: 100, D: 80 }, { rotation: 'hadamard' }),
+  plan({ L: 100, D: 8 }, {}, { subgroupSize: 8, software: true }),
+  plan({ L: 100, D: 8 }, { dropout: 0.1 }, { subgroupSize: 32 }),
 ];
 const CALL = PLANS[0] as AttentionPlan;
 const HELD = { B: 1, length: 50, capacity: 64 };
@@ -33,9 +37,26 @@ const CACHE_PLANS = [
     movePlan(CALL.shape, CALL.settings, HELD, { ...HELD, capacity: 128 }, reorders, DEFAULT_TRAITS),
   ),
 ];
+const DENSE_PLANS = (['DenseAttention', 'DenseAttentionGradient'] as const).flatMap((name) =>
+  [undefined, { batch: 70, head: 0, query: 0 }].map((mask) =>
+    densePlan(
+      name,
+      { B: 2, H: 2, L: 70, Lk: 70, D: 8, E: 80 },
+      {
+        ...{ causal: true, sharedQk: false, scale: 1, dropout: 0.1, seed: 0 },
+        ...(mask && { mask }),
+      },
+      mask ? 560 : 0,
+      DEFAULT_TRAITS,
+      new Door('plan'),
+    ),
+  ),
+);
 const OP_PLANS = PLANS.flatMap(({ forward, backward }) => [...forward, backward]);
 const PASSES = [
-  ...[...OP_PLANS, ...CACHE_PLANS].flatMap(({ batches }) => batches.flatMap(({ passes }) => passes)),
+  ...[...OP_PLANS, ...DENSE_PLANS, ...CACHE_PLANS].flatMap(({ batches }) =>
+    batches.flatMap(({ passes }) => passes),
+  ),
   ...Object.values(probes).flatMap((probe) => probe(1)),
 ];
 
@@ -173,7 +194,8 @@ describe('every variant compiles', async () => {
   // Validates without a driver. A collected instance, adapter or device would end the process.
   const gpu = hold(create(['backend=null']));
   const adapter = hold((await gpu.requestAdapter()) as GPUAdapter);
-  const device = hold(await adapter.requestDevice());
+  const requiredFeatures = (['subgroups'] as const).filter((feature) => adapter.features.has(feature));
+  const device = hold(await adapter.requestDevice({ requiredFeatures }));
 
   async function errorOf(
     kernel: KernelName,
@@ -189,12 +211,13 @@ describe('every variant compiles', async () => {
 
   test.each(NAMES)('%s', async (name) => {
     const flags = new WgslReflect(kernels[name].code).overrides.map(({ name: flag }) => flag);
-    const constantsOfText = ['COLUMN_VECTORS', 'DEPTH_VECTORS'].filter((size) =>
+    const constantsOfText = ['COLUMN_VECTORS', 'DEPTH_VECTORS', 'ROWS'].filter((size) =>
       kernels[name].code.includes(`const ${size}:`),
     );
     // Sizes change arrays alone: all flags at one of them, no flag at the others.
     for (const vectors of constantsOfText.length > 0 ? [2, 1, 4, 8] : [0]) {
-      const sizes = Object.fromEntries(constantsOfText.map((size) => [size, vectors]));
+      const of = (size: string) => (size === 'ROWS' ? Math.min(vectors, 4) : vectors);
+      const sizes = Object.fromEntries(constantsOfText.map((size) => [size, of(size)]));
       for (const constants of vectors === 2 || vectors === 0 ? combinations(flags) : [{}]) {
         const variant = JSON.stringify({ ...constants, ...sizes });
         expect(await errorOf(name, constants, sizes), variant).toBeUndefined();

@@ -8,7 +8,7 @@ import { type Attended, keysOf, maskedSoftmax } from './softmax.js';
 /** Logits of one block of queries: see {@link attendToAll}. */
 const MOST_LOGITS = 2 ** 22;
 
-/** Which keys the queries from `first` on see, `[rows, count, L]`, and what becomes of their weights. */
+/** Which keys the queries from `first` on see, `[rows, count, Lk]` or axes of 1, and what becomes of their weights. */
 export interface PairsOfBlock {
   readonly admitted: Tensor;
   /** Added to the logits. */
@@ -22,13 +22,13 @@ export interface PairsOfBlock {
  */
 export function attendToAll(
   queries: Tensor3D,
+  keys: Tensor3D,
   values: Tensor3D,
   scale: number,
   pairsOfBlock: (first: number, count: number) => PairsOfBlock,
 ): Attended {
   const [rows, L, D] = queries.shape;
-  const keys = keysOf(queries);
-  const block = Math.max(1, Math.floor(MOST_LOGITS / (rows * L)));
+  const block = Math.max(1, Math.floor(MOST_LOGITS / (rows * keys.shape[1])));
   const parts: Attended[] = [];
   for (let first = 0; first < L; first += block) {
     const count = Math.min(block, L - first);
@@ -45,22 +45,23 @@ export function attendToAll(
   return { out: all(parts.map(({ out }) => out)), lse: all(parts.map(({ lse }) => lse)) };
 }
 
-/** What dropout multiplies the weights of a block of queries by in round `r`, `[B·H, count, L]`. */
+/** What dropout multiplies the weights of a block of queries by in round `r`, `[B·H, count, keys]`. */
 export function blockMultipliers(
   dropout: Dropout,
   r: number,
-  { B, H, L }: Pick<Shape, 'B' | 'H' | 'L'>,
+  { B, H }: Pick<Shape, 'B' | 'H'>,
   first: number,
   count: number,
+  keys: number,
 ): Tensor {
   const weights = dropoutWeights({ B, H }, dropout, r, {
     blocks: 1,
     queries: Int32Array.from({ length: count }, (_, i) => first + i),
-    keys: Int32Array.from({ length: L }, (_, j) => j),
+    keys: Int32Array.from({ length: keys }, (_, j) => j),
     queriesPerBlock: count,
-    keysPerBlock: L,
+    keysPerBlock: keys,
   });
-  return tf.tensor(weights, [B * H, count, L]);
+  return tf.tensor(weights, [B * H, count, keys]);
 }
 
 /**
@@ -76,7 +77,7 @@ export function attendInBuckets(
 ): Attended {
   const rows = B * H;
   const position = tf.range(0, L, 1, 'int32');
-  return attendToAll(queries, values, scale, (first, count) => {
+  return attendToAll(queries, keysOf(queries) as Tensor3D, values, scale, (first, count) => {
     const i = tf.reshape(tf.slice(position, first, count), [1, count, 1]);
     const j = tf.reshape(position, [1, 1, L]);
     const visible = tf.cast(causal ? tf.less(j, i) : tf.notEqual(j, i), 'float32');
@@ -93,7 +94,7 @@ export function attendInBuckets(
       const now = tf.mul(correct ? tf.mul(shared, tf.sub(1, seen)) : shared, visible);
       seen = tf.add(seen, now);
       if (dropout > 0) {
-        const multipliers = blockMultipliers({ p: dropout, seed }, r, { B, H, L }, first, count);
+        const multipliers = blockMultipliers({ p: dropout, seed }, r, { B, H }, first, count, L);
         weight = tf.add(weight, tf.mul(now, multipliers));
       }
     }

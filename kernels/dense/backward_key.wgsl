@@ -1,0 +1,326 @@
+// The gradient of exact attention by its keys and values: dv_j = Σ_i kept·w_ij · grad_i and
+// dk_j = scale · Σ_i dS_ij · q_i, with w and dS as in backward_query.
+//
+//   q [BH, L, D]   k [BH, Lk, D]   v [BH, Lk, E]   mask as in forward   grad [BH, L, E]   facts [BH, L]
+//   →   dk [BH, Lk, D]   dv [BH, Lk, E]
+//
+// One workgroup per (8·ROWS keys, b·h), which walks the queries that see them: every output has one
+// owner, and nothing is added atomically. Lane (x, y) owns keys y + 8a with queries x + 8b of a tile,
+// then the same keys with vec4 x + 8c of the columns.
+
+struct Params {
+  L: u32,                  // queries
+  Lk: u32,                 // keys
+  D: u32,
+  E: u32,
+  tiles: u32,              // workgroups of a row b·h
+  workgroups: u32,
+  qStart: u32,             // elements between a binding's start and the first row of this batch
+  kStart: u32,
+  vStart: u32,
+  causal: u32,             // the options, 0 or 1
+  sharedQk: u32,           // queries and keys are one sequence: none sees itself, padding sees nothing
+  masked: u32,
+  maskBatch: u32,          // elements of the mask from batch to batch, head to head, query to query
+  maskHead: u32,
+  maskQuery: u32,
+  firstRow: u32,           // first b·h of this batch of rows
+  H: u32,
+  seed: u32,
+  dropBelow: u32,          // a pair whose random word is below this is dropped
+  keep: f32,               // 1 / (1 − dropout)
+  logitScale: f32,         // of the logits, times log2(e)
+  gradStart: u32,
+  dqStart: u32,
+  dkStart: u32,
+  dvStart: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> k: array<vec4f>;
+@group(0) @binding(3) var<storage, read> v: array<vec4f>;
+@group(0) @binding(4) var<storage, read> mask: array<i32>;
+@group(0) @binding(5) var<storage, read> grad: array<vec4f>;
+@group(0) @binding(6) var<storage, read> facts: array<vec2f>;
+@group(0) @binding(7) var<storage, read_write> dk: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dv: array<vec4f>;
+
+const ROWS: u32 = 4u;           // keys of a lane
+const QUERY_VECTORS: u32 = 2u;  // vec4 of queries, set so that ROWS · QUERY_VECTORS is 8
+const DEPTH_VECTORS: u32 = 2u;  // set to ceil(D / 32), or more: vec4 of dk a lane holds for each key
+const COLUMN_VECTORS: u32 = 2u; // likewise of dv, by E
+const KEYS: u32 = 8u * ROWS;
+const QUERIES: u32 = 32u * QUERY_VECTORS;
+const SLICE: u32 = 8u;   // vec4 of depth that are staged at a time
+const PITCH: u32 = 9u;   // plus one against bank conflicts
+const WEIGHT_PITCH: u32 = 8u * QUERY_VECTORS + 1u;
+
+const NOTHING: f32 = -1e38;     // an exponent that gives 0
+const UNSEEN: f32 = -1e37;      // the log-sum-exp of a query that sees something is above this
+
+var<workgroup> staged: array<vec4f, (KEYS + QUERIES) * PITCH>; // slices of both sides; then weights, then slopes
+var<workgroup> words: array<u32, KEYS * QUERY_VECTORS>;        // visibleQueries of each key
+
+/// The lowest `count` bits, of which there may be fewer than none or more than all.
+fn lowest(count: i32) -> u32 {
+  return select((1u << u32(clamp(count, 0, 31))) - 1u, 0xffffffffu, count >= 32);
+}
+
+/// Where the mask of a query begins.
+fn maskOf(row: u32, i: u32) -> u32 {
+  let seedRow = params.firstRow + row;
+  return seedRow / params.H * params.maskBatch + seedRow % params.H * params.maskHead + i * params.maskQuery;
+}
+
+/// Bit n tells whether key j is seen by query first + n, for n below 32.
+fn visibleQueries(row: u32, j: u32, first: u32) -> u32 {
+  var word = select(0u, lowest(i32(params.L) - i32(first)), j < params.Lk);
+  if (params.causal != 0u) {
+    word &= ~lowest(i32(j + params.L) - i32(params.Lk) - i32(first));
+  }
+  if (params.sharedQk != 0u && j - first < 32u) {
+    word &= ~(1u << (j - first));
+  }
+  if (params.masked != 0u && word != 0u) {
+    for (var n = 0u; n < min(params.L - first, 32u); n++) {
+      let start = maskOf(row, first + n);
+      let hidden = mask[start + j] == 0 || (params.sharedQk != 0u && mask[start + first + n] == 0);
+      word &= ~select(0u, 1u << n, hidden);
+    }
+  }
+  return word;
+}
+
+/// Of a lane's four columns x, x + 8, x + 16 and x + 24, those whose bit is set.
+fn fourOf(word: u32, x: u32) -> vec4<bool> {
+  return ((vec4u(word) >> (vec4u(0u, 8u, 16u, 24u) + x)) & vec4u(1u)) != vec4u();
+}
+
+/// A random word of a counter (O'Neill's PCG as a hash; Jarzynski and Olano 2020).
+fn pcg(counter: u32) -> u32 {
+  let state = counter * 747796405u + 2891336453u;
+  let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
+  return (word >> 22u) ^ word;
+}
+
+/// The random word of a row's round; the seed's stream is named "drop".
+fn roundWord(seedRow: u32, round: u32) -> u32 {
+  return pcg(pcg(pcg(pcg(params.seed ^ 0x64726f70u) + seedRow / params.H) + seedRow % params.H) + round);
+}
+
+fn pcg4(counters: vec4u) -> vec4u {
+  return vec4u(pcg(counters.x), pcg(counters.y), pcg(counters.z), pcg(counters.w));
+}
+
+/// What dropout makes of four weights of 1, by the row's word and the queries and keys.
+fn keptPairs(ofRow: u32, queries: vec4u, keys: vec4u) -> vec4f {
+  if (params.dropBelow == 0u) {
+    return vec4f(1.0);
+  }
+  let words = pcg4(pcg4(ofRow + queries) + pcg4(keys));
+  return select(vec4f(params.keep), vec4f(), words < vec4u(params.dropBelow));
+}
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let ordinal = group.x + group.y * groups.x;
+  if (ordinal >= params.workgroups) {
+    return;
+  }
+  let x = lane % 8u;
+  let y = lane / 8u;
+  let L = params.L;
+  let Lk = params.Lk;
+  let depths = params.D / 4u;
+  let columns = params.E / 4u;
+  let row = ordinal / params.tiles;
+  let firstKey = ordinal % params.tiles * KEYS;
+  let qRow = params.qStart / 4u + row * L * depths;
+  let kRow = params.kStart / 4u + row * Lk * depths;
+  let vRow = params.vStart / 4u + row * Lk * columns;
+  let gradRow = params.gradStart / 4u + row * L * columns;
+
+  let ofRow = roundWord(params.firstRow + row, 0u);
+  var keySums: array<vec4f, ROWS * DEPTH_VECTORS> = array<vec4f, ROWS * DEPTH_VECTORS>();
+  var valueSums: array<vec4f, ROWS * COLUMN_VECTORS> = array<vec4f, ROWS * COLUMN_VECTORS>();
+
+  var begin = 0u;
+  if (params.causal != 0u) {
+    begin = u32(max(0, i32(firstKey + L) - i32(Lk))); // earlier queries see none of these keys
+  }
+  for (var firstQuery = begin; firstQuery < L; firstQuery += QUERIES) {
+    // The words of the tile before were read before its last barrier.
+    words[lane] = visibleQueries(row, firstKey + lane / QUERY_VECTORS, firstQuery + lane % QUERY_VECTORS * 32u);
+    var logits: array<vec4f, ROWS * QUERY_VECTORS> = array<vec4f, ROWS * QUERY_VECTORS>();
+    var slopes: array<vec4f, ROWS * QUERY_VECTORS> = array<vec4f, ROWS * QUERY_VECTORS>(); // grad·v
+    for (var d = 0u; d < depths; d += SLICE) {
+      workgroupBarrier();
+      for (var n = lane; n < (KEYS + QUERIES) * SLICE; n += 64u) {
+        let r = n / SLICE;
+        let c = d + n % SLICE;
+        var part = vec4f();
+        if (c < depths) {
+          if (r < KEYS) {
+            part = k[kRow + min(firstKey + r, Lk - 1u) * depths + c];
+          } else {
+            part = q[qRow + min(firstQuery + r - KEYS, L - 1u) * depths + c];
+          }
+        }
+        staged[r * PITCH + n % SLICE] = part;
+      }
+      workgroupBarrier();
+      for (var c = 0u; c < min(SLICE, depths - d); c++) {
+        var own: array<vec4f, ROWS> = array<vec4f, ROWS>();
+        for (var a = 0u; a < ROWS; a++) {
+          own[a] = staged[(y + 8u * a) * PITCH + c];
+        }
+        for (var g = 0u; g < QUERY_VECTORS; g++) {
+          let at = (KEYS + 32u * g + x) * PITCH + c;
+          let other = transpose(mat4x4f(
+            staged[at], staged[at + 8u * PITCH], staged[at + 16u * PITCH], staged[at + 24u * PITCH]));
+          for (var a = 0u; a < ROWS; a++) {
+            let to = a * QUERY_VECTORS + g;
+            logits[to] = fma(vec4f(own[a].x), other[0], logits[to]);
+            logits[to] = fma(vec4f(own[a].y), other[1], logits[to]);
+            logits[to] = fma(vec4f(own[a].z), other[2], logits[to]);
+            logits[to] = fma(vec4f(own[a].w), other[3], logits[to]);
+          }
+        }
+      }
+    }
+    for (var d = 0u; d < columns; d += SLICE) {
+      workgroupBarrier();
+      for (var n = lane; n < (KEYS + QUERIES) * SLICE; n += 64u) {
+        let r = n / SLICE;
+        let c = d + n % SLICE;
+        var part = vec4f();
+        if (c < columns) {
+          if (r < KEYS) {
+            part = v[vRow + min(firstKey + r, Lk - 1u) * columns + c];
+          } else {
+            part = grad[gradRow + min(firstQuery + r - KEYS, L - 1u) * columns + c];
+          }
+        }
+        staged[r * PITCH + n % SLICE] = part;
+      }
+      workgroupBarrier();
+      for (var c = 0u; c < min(SLICE, columns - d); c++) {
+        var own: array<vec4f, ROWS> = array<vec4f, ROWS>();
+        for (var a = 0u; a < ROWS; a++) {
+          own[a] = staged[(y + 8u * a) * PITCH + c];
+        }
+        for (var g = 0u; g < QUERY_VECTORS; g++) {
+          let at = (KEYS + 32u * g + x) * PITCH + c;
+          let other = transpose(mat4x4f(
+            staged[at], staged[at + 8u * PITCH], staged[at + 16u * PITCH], staged[at + 24u * PITCH]));
+          for (var a = 0u; a < ROWS; a++) {
+            let to = a * QUERY_VECTORS + g;
+            slopes[to] = fma(vec4f(own[a].x), other[0], slopes[to]);
+            slopes[to] = fma(vec4f(own[a].y), other[1], slopes[to]);
+            slopes[to] = fma(vec4f(own[a].z), other[2], slopes[to]);
+            slopes[to] = fma(vec4f(own[a].w), other[3], slopes[to]);
+          }
+        }
+      }
+    }
+    workgroupBarrier();
+    for (var g = 0u; g < QUERY_VECTORS; g++) {
+      let queries = vec4u(firstQuery + 32u * g + x) + vec4u(0u, 8u, 16u, 24u);
+      let at = row * L + min(queries, vec4u(L - 1u));
+      let ofQueries = mat4x2f(facts[at.x], facts[at.y], facts[at.z], facts[at.w]);
+      let factsOfQueries = transpose(ofQueries);
+      for (var a = 0u; a < ROWS; a++) {
+        let key = y + 8u * a;
+        let to = a * QUERY_VECTORS + g;
+        let seen = fourOf(words[key * QUERY_VECTORS + g], x);
+        let weights = exp2(select(vec4f(NOTHING), logits[to] * params.logitScale - factsOfQueries[0], seen));
+        let kept = keptPairs(ofRow, queries, vec4u(firstKey + key));
+        staged[key * WEIGHT_PITCH + 8u * g + x] = weights * kept;
+        slopes[to] = weights * (kept * slopes[to] - factsOfQueries[1]);
+      }
+    }
+    workgroupBarrier();
+    for (var n = 0u; n < min(8u * QUERY_VECTORS, (L - firstQuery + 31u) / 32u * 8u); n++) {
+      let at = firstQuery + n / 8u * 32u + n % 8u;
+      let rows = gradRow + min(vec4u(at, at + 8u, at + 16u, at + 24u), vec4u(L - 1u)) * columns;
+      var weights: array<vec4f, ROWS> = array<vec4f, ROWS>();
+      for (var a = 0u; a < ROWS; a++) {
+        weights[a] = staged[(y + 8u * a) * WEIGHT_PITCH + n];
+      }
+      for (var c = 0u; c < COLUMN_VECTORS; c++) {
+        let column = min(8u * c + x, columns - 1u);
+        let first = grad[rows.x + column];
+        let second = grad[rows.y + column];
+        let third = grad[rows.z + column];
+        let fourth = grad[rows.w + column];
+        for (var a = 0u; a < ROWS; a++) {
+          let to = a * COLUMN_VECTORS + c;
+          valueSums[to] = fma(vec4f(weights[a].x), first, valueSums[to]);
+          valueSums[to] = fma(vec4f(weights[a].y), second, valueSums[to]);
+          valueSums[to] = fma(vec4f(weights[a].z), third, valueSums[to]);
+          valueSums[to] = fma(vec4f(weights[a].w), fourth, valueSums[to]);
+        }
+      }
+    }
+    workgroupBarrier();
+    for (var a = 0u; a < ROWS; a++) {
+      for (var g = 0u; g < QUERY_VECTORS; g++) {
+        staged[(y + 8u * a) * WEIGHT_PITCH + 8u * g + x] = slopes[a * QUERY_VECTORS + g];
+      }
+    }
+    workgroupBarrier();
+    for (var n = 0u; n < min(8u * QUERY_VECTORS, (L - firstQuery + 31u) / 32u * 8u); n++) {
+      let at = firstQuery + n / 8u * 32u + n % 8u;
+      let rows = qRow + min(vec4u(at, at + 8u, at + 16u, at + 24u), vec4u(L - 1u)) * depths;
+      var weights: array<vec4f, ROWS> = array<vec4f, ROWS>();
+      for (var a = 0u; a < ROWS; a++) {
+        weights[a] = staged[(y + 8u * a) * WEIGHT_PITCH + n];
+      }
+      for (var c = 0u; c < DEPTH_VECTORS; c++) {
+        let column = min(8u * c + x, depths - 1u);
+        let first = q[rows.x + column];
+        let second = q[rows.y + column];
+        let third = q[rows.z + column];
+        let fourth = q[rows.w + column];
+        for (var a = 0u; a < ROWS; a++) {
+          let to = a * DEPTH_VECTORS + c;
+          keySums[to] = fma(vec4f(weights[a].x), first, keySums[to]);
+          keySums[to] = fma(vec4f(weights[a].y), second, keySums[to]);
+          keySums[to] = fma(vec4f(weights[a].z), third, keySums[to]);
+          keySums[to] = fma(vec4f(weights[a].w), fourth, keySums[to]);
+        }
+      }
+    }
+  }
+
+  for (var a = 0u; a < ROWS; a++) {
+    let key = firstKey + y + 8u * a;
+    if (key >= Lk) {
+      continue;
+    }
+    for (var c = 0u; c < DEPTH_VECTORS; c++) {
+      let column = 8u * c + x;
+      if (column < depths) {
+        dk[params.dkStart / 4u + (row * Lk + key) * depths + column] = keySums[a * DEPTH_VECTORS + c] * params.scale;
+      }
+    }
+    // A query that saw nothing returned its own value.
+    let alone = params.sharedQk != 0u && facts[row * L + min(key, L - 1u)].x < UNSEEN;
+    for (var c = 0u; c < COLUMN_VECTORS; c++) {
+      let column = 8u * c + x;
+      if (column < columns) {
+        var result = valueSums[a * COLUMN_VECTORS + c];
+        if (alone) {
+          result += grad[gradRow + key * columns + column];
+        }
+        dv[params.dvStart / 4u + (row * Lk + key) * columns + column] = result;
+      }
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/** The ops of exact attention: their buffers and their passes. Pure. */
+import type { KernelName, Pass } from '../../webgpu/kernels.js';
+import type { DeviceTraits } from '../../webgpu/traits.js';
+import { type BatchLayout, type OpBuffers, planRows, type RowSpec, type RowsPlan } from '../batches.js';
+import { countsOf } from '../counts.js';
+import { dropoutThreshold } from '../dropout.js';
+import { vectors } from '../passes.js';
+import type { Door } from '../validate.js';
+import type { DenseSettings, DenseShape } from './settings.js';
+
+/** The tfjs kernels of exact attention. */
+export type DenseOpName = 'DenseAttention' | 'DenseAttentionGradient';
+
+/** What one of them does on the GPU. */
+export interface DensePlan extends RowsPlan {
+  readonly shape: DenseShape;
+  readonly settings: DenseSettings;
+}
+
+const WORD = 4;
+/** Queries, or with the gradient keys, that a lane of the plain kernels owns, and how many lanes deep a tile is. */
+const PLAIN_ROWS = 4;
+const TILE_DEPTH = 8;
+const TOKEN_TILE = 64;
+
+/** The plan of one op of a checked call; depths are multiples of 4. */
+export function densePlan(
+  name: DenseOpName,
+  shape: DenseShape,
+  settings: DenseSettings,
+  maskBytes: number,
+  device: DeviceTraits,
+  door: Door,
+): DensePlan {
+  const passesOf = (layout: BatchLayout) =>
+    (name === 'DenseAttention'
+      ? [forwardPass(shape, settings, layout, device)]
+      : gradientPasses(shape, settings, layout)
+    ).map((pass) => ({ ...pass, ...countsOf(pass.kernel, shape, settings, layout.rows, 1) }));
+  return { shape, settings, ...planRows(shape, buffersOf(name, shape, maskBytes), passesOf, device, door) };
+}
+
+function buffersOf(name: DenseOpName, { L, Lk, D, E }: DenseShape, maskBytes: number): OpBuffers {
+  const rows = (...axes: number[]): RowSpec => ({ axes, dtype: 'float32' });
+  const inputs = { q: L * D * WORD, k: Lk * D * WORD, v: Lk * E * WORD };
+  const whole: Record<string, number> = maskBytes > 0 ? { mask: maskBytes } : {};
+  const out = L * E * WORD;
+  const lse = L * WORD;
+  return name === 'DenseAttention'
+    ? { inputs, outputs: { out: rows(L, E), lse: rows(L) }, scratch: {}, whole }
+    : {
+        inputs: { ...inputs, out, lse, grad: out, lseGrad: lse },
+        outputs: { dq: rows(L, D), dk: rows(Lk, D), dv: rows(Lk, E) },
+        scratch: { facts: 2 * lse },
+        whole,
+      };
+}
+
+/** What all kernels that walk over pairs are given. */
+function pairs(
+  { H, L, Lk, D, E }: DenseShape,
+  { causal, sharedQk, mask, dropout, seed, scale }: DenseSettings,
+  { firstRow, rows, starts }: BatchLayout,
+  tiles: number,
+) {
+  const params: Record<string, number> = {
+    ...{ L, Lk, D, E, tiles, H, seed, firstRow },
+    qStart: starts.q as number,
+    kStart: starts.k as number,
+    vStart: starts.v as number,
+    causal: Number(causal),
+    sharedQk: Number(sharedQk),
+    masked: Number(mask !== undefined),
+    maskBatch: mask?.batch ?? 0,
+    maskHead: mask?.head ?? 0,
+    maskQuery: mask?.query ?? 0,
+    dropBelow: dropoutThreshold(dropout),
+    keep: 1 / (1 - dropout),
+    logitScale: scale * Math.LOG2E,
+  };
+  const aliases: Record<string, string> = mask === undefined ? { mask: 'unused' } : {};
+  return { constants: {}, params, aliases, workgroups: rows * tiles };
+}
+
+function forwardPass(
+  shape: DenseShape,
+  settings: DenseSettings,
+  layout: BatchLayout,
+  _device: DeviceTraits,
+): Pass {
+  const { L, E } = shape;
+  const { starts } = layout;
+  const common = pairs(shape, settings, layout, Math.ceil(L / (TILE_DEPTH * PLAIN_ROWS)));
+  return {
+    ...common,
+    kernel: 'dense/forward',
+    sizes: { COLUMN_VECTORS: vectors(E) },
+    params: { ...common.params, outStart: starts.out as number, lseStart: starts.lse as number },
+  };
+}
+
+function gradientPasses(shape: DenseShape, settings: DenseSettings, layout: BatchLayout): Pass[] {
+  const { L, Lk, D, E } = shape;
+  const { rows, starts } = layout;
+  const start = (name: string) => starts[name] as number;
+  const gradStart = start('grad');
+  const delta: Pass = {
+    kernel: 'dense/delta',
+    constants: {},
+    sizes: {},
+    params: {
+      ...{ E, tokens: rows * L, gradStart },
+      ...{ outStart: start('out'), lseStart: start('lse'), lseGradStart: start('lseGrad') },
+    },
+    aliases: {},
+    workgroups: Math.ceil((rows * L) / TOKEN_TILE),
+  };
+  const DEPTH_VECTORS = vectors(D);
+  const COLUMN_VECTORS = vectors(E);
+  const passOn = (kernel: KernelName, length: number, sizes: Record<string, number>): Pass => {
+    const common = pairs(shape, settings, layout, Math.ceil(length / (TILE_DEPTH * PLAIN_ROWS)));
+    const params = {
+      ...{ ...common.params, gradStart, scale: settings.scale },
+      ...{ dqStart: start('dq'), dkStart: start('dk'), dvStart: start('dv') },
+    };
+    return { ...common, kernel, sizes, params };
+  };
+  return [
+    delta,
+    passOn('dense/backward_query', L, { DEPTH_VECTORS }),
+    passOn('dense/backward_key', Lk, { DEPTH_VECTORS, COLUMN_VECTORS }),
+  ];
+}
