@@ -2,6 +2,7 @@
 import type { KernelName, Pass } from '../../webgpu/kernels.js';
 import type { DeviceTraits } from '../../webgpu/traits.js';
 import { type BatchLayout, type OpBuffers, planRows, type RowSpec, type RowsPlan } from '../batches.js';
+import { countsOf } from '../counts.js';
 import { dropoutThreshold } from '../dropout.js';
 import { vectors } from '../passes.js';
 import type { Door } from '../validate.js';
@@ -32,9 +33,10 @@ export function densePlan(
   door: Door,
 ): DensePlan {
   const passesOf = (layout: BatchLayout) =>
-    name === 'DenseAttention'
+    (name === 'DenseAttention'
       ? [forwardPass(shape, settings, layout, device)]
-      : gradientPasses(shape, settings, layout);
+      : gradientPasses(shape, settings, layout)
+    ).map((pass) => ({ ...pass, ...countsOf(pass.kernel, shape, settings, layout.rows, 1) }));
   return { shape, settings, ...planRows(shape, buffersOf(name, shape, maskBytes), passesOf, device, door) };
 }
 
