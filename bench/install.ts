@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { progress, say } from '../examples/output/terminal.js';
 import { PEERS_FOLDER } from './peers.js';
 
@@ -18,6 +19,9 @@ export async function installPeers(): Promise<void> {
   await step(ONNXRUNTIME, 'npm', [
     ...['install', '--prefix', PEERS_FOLDER, '--ignore-scripts', '--no-audit', '--no-fund'],
     ...['--no-package-lock', '--loglevel=error', ONNXRUNTIME],
+  ]);
+  await step('tfjs-node', process.execPath, [
+    fileURLToPath(new URL('../scripts/installTfjsNode.mjs', import.meta.url)),
   ]);
   const venv = join(PEERS_FOLDER, 'venv');
   if (!(await step('a Python environment', 'python3', ['-m', 'venv', venv]))) {

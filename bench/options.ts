@@ -18,8 +18,8 @@ Suites: ${SUITES.join(', ')}; all is every one but copy. Default: kernels.
   --causal              causal alone; --no-causal: not causal alone (default: both; kernels: not causal)
   --rotation NAME       gaussian or hadamard
   --variants plain,best devices: tfjs's own, an own one with all that the adapter offers
-  --against NAME,…      what to measure beside: tfjs, composed, tfjs-node, onnxruntime-webgpu, onnxruntime-cpu,
-                        torch, reformer-pytorch; or none (default: all that are there)
+  --against NAME,…      what to measure beside: tfjs, composed, tfjs-node, tfjs-node-composed, onnxruntime-webgpu,
+                        onnxruntime-cpu, torch, reformer-pytorch; or none (default: all that are there)
   --runs 5              timed runs of each, in turns; fewer where one takes above 5 s
   --longest 5           seconds a run may take; what would take longer is extrapolated
   --threads N           of peers on the processor (default: all)
@@ -35,6 +35,7 @@ export const RIVALS = [
   'tfjs',
   'composed',
   'tfjs-node',
+  'tfjs-node-composed',
   'onnxruntime-webgpu',
   'onnxruntime-cpu',
   'torch',

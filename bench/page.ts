@@ -14,6 +14,7 @@ const COLOURS: Readonly<Record<string, string>> = {
   tfjs: '#8a6d3b',
   composed: '#c9a227',
   'tfjs-node': '#5b8c5a',
+  'tfjs-node-composed': '#a3c9a2',
   'onnxruntime-webgpu': '#6a5acd',
   'onnxruntime-cpu': '#b3a8ee',
   torch: '#e07b39',

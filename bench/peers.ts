@@ -30,9 +30,14 @@ export interface Peer {
   readonly computes: 'lsh' | 'dense';
   /** Where heads are: before tokens, or after. */
   readonly headsFirst: boolean;
+  /** Of LSH attention: how many chunks may hold a sequence so that every token sees all of it. */
+  readonly chunks?: 1 | 2;
 }
 
 const node = (...args: string[]) => [process.execPath, ...args] as [string, ...string[]];
+
+const tfjsNode = (computes: string) =>
+  node('--import', import.meta.resolve('tsx'), join(PROCESSES, 'tfjsNode.mjs'), computes);
 
 export const PEERS: readonly Peer[] = [
   ...(['webgpu', 'cpu'] as const).map(
@@ -46,8 +51,17 @@ export const PEERS: readonly Peer[] = [
     command: () => [python(), join(PROCESSES, 'torch_peer.py'), 'torch'],
   },
   {
-    ...{ name: 'reformer-pytorch', trains: true, computes: 'lsh', headsFirst: true },
+    // The first chunk looks back at the last.
+    ...{ name: 'reformer-pytorch', trains: true, computes: 'lsh', headsFirst: true, chunks: 2 },
     command: () => [python(), join(PROCESSES, 'torch_peer.py'), 'reformer-pytorch'],
+  },
+  {
+    ...{ name: 'tfjs-node', trains: true, computes: 'dense', headsFirst: true },
+    command: () => tfjsNode('dense'),
+  },
+  {
+    ...{ name: 'tfjs-node-composed', trains: true, computes: 'lsh', headsFirst: true, chunks: 1 },
+    command: () => tfjsNode('composed'),
   },
 ];
 
@@ -146,7 +160,7 @@ function entrantOf(peer: Peer, running: PeerProcess, options: BenchOptions): Ent
       if (suite === 'training' && !peer.trains) {
         return 'it does not train';
       }
-      return peer.computes === 'lsh' && L % (2 * C) !== 0 ? 'it takes pairs of whole chunks' : undefined;
+      return peer.chunks === 2 && L % (2 * C) !== 0 ? 'it takes pairs of whole chunks' : undefined;
     },
     prepare: async (test, inputs): Promise<Entry> => {
       const maxError = await errorOfPeer(peer, test, inputs, running, ask);
@@ -161,9 +175,9 @@ function entrantOf(peer: Peer, running: PeerProcess, options: BenchOptions): Ent
   };
 }
 
-/** Of dense attention at the case itself; of LSH attention where two chunks hold all, and it must be dense. */
+/** Of dense attention at the case itself; of LSH attention where its chunks hold all, and it must be dense. */
 async function errorOfPeer(
-  { computes, headsFirst }: Peer,
+  { computes, headsFirst, chunks = 1 }: Peer,
   test: Case,
   inputs: Inputs,
   running: PeerProcess,
@@ -171,11 +185,12 @@ async function errorOfPeer(
 ): Promise<number | undefined> {
   const lsh = computes === 'lsh';
   const L = lsh ? Math.min(256, test.params.L) : test.params.L;
-  const params: Params = { ...test.params, L, ...(lsh && { C: L / 2, R: 1 }) };
+  const params: Params = { ...test.params, L, ...(lsh && { C: L / chunks, R: 1 }) };
   const { B, H, D } = params;
   const [set] = SETS as [(typeof SETS)[0]];
   const part = (start: number) => inputs.part(start, B * H * L * D);
-  await ask(test, params, inputs);
+  // What comes out is looked at, whatever is trained.
+  await ask({ suite: 'attention', params }, params, inputs);
   const output = inputs.outputFile();
   await running.ask({ do: 'run', set: 0, output });
   const bytes = readFileSync(output);

@@ -36,13 +36,15 @@ export function countsOf(
   rows: number,
   rounds: number,
 ): Counts {
-  const { L, D, E } = shape;
+  const { L, D, E, Lk = L } = shape;
   const { R = 1, N = 1, F = 0, rotationHeads = 1 } = settings;
   const tokens = rows * L;
   const words = (perToken: number, others = 0) => WORD * (tokens * perToken + others);
   const stage = kernel.replace(/_(subgroup|tile|plain)\w*$/, '');
   const dense = stage.startsWith('dense/');
-  const pairs = tokens * rounds * keysSeen(shape, settings, dense);
+  const pairs = rows * rounds * (dense ? densePairs(L, Lk, settings) : L * keysSeen(L, settings));
+  // Tokens of another length are of keys alone.
+  const keys = dense ? rows * (Lk - L) * (D + E) : 0;
   // The order of the tokens and where their windows are, a round; a round after the first reads its state again.
   const found = dense ? 0 : 2 * rounds;
   switch (stage) {
@@ -68,36 +70,31 @@ export function countsOf(
       return { operations: 2 * tokens * D, bytes: words(D + 1) };
     case 'attend/forward':
     case 'dense/forward':
-      return { operations: 2 * pairs * (D + E), bytes: words(D + E + found + E + 1) };
+      return { operations: 2 * pairs * (D + E), bytes: words(D + E + found + E + 1, keys) };
     case 'attend/delta':
     case 'dense/delta':
       return { operations: 2 * tokens * E, bytes: words(2 * E + 7) };
     // Logits and weights' slopes, then what the side owns.
     case 'attend/backward_query':
     case 'dense/backward_query':
-      return { operations: 2 * pairs * (2 * D + E), bytes: words(2 * D + 2 * E + 4 + found) };
+      return { operations: 2 * pairs * (2 * D + E), bytes: words(2 * D + 2 * E + 4 + found, keys) };
     case 'attend/backward_key':
     case 'dense/backward_key':
-      return { operations: 2 * pairs * (2 * D + 2 * E), bytes: words(2 * D + 3 * E + 4 + found) };
+      return { operations: 2 * pairs * (2 * D + 2 * E), bytes: words(2 * D + 3 * E + 4 + found, keys) };
     case 'attend/backward':
     case 'dense/backward':
-      return { operations: 2 * pairs * (3 * D + 2 * E), bytes: words(2 * D + 3 * E + 4 + found) };
+      return { operations: 2 * pairs * (3 * D + 2 * E), bytes: words(2 * D + 3 * E + 4 + found, keys) };
     default:
       return { operations: 0, bytes: 0 };
   }
 }
 
-/** Keys of a window; buckets are taken to be even. Dense attention skips what causality excludes. */
-function keysSeen(
-  { L, Lk = L }: Shape & { readonly Lk?: number },
-  { C = L, P = 0, A = 0, N = 1, bucketWindow, causal }: Counted,
-  dense: boolean,
-): number {
-  if (dense) {
-    if (!causal) {
-      return Lk;
-    }
-    return L <= Lk ? Lk - L / 2 : Lk ** 2 / (2 * L);
-  }
+/** Keys of a window; buckets are taken to be even. */
+function keysSeen(L: number, { C = L, P = 0, A = 0, N = 1, bucketWindow }: Counted): number {
   return bucketWindow ? L / N : Math.min(L, (1 + P + A) * C);
+}
+
+/** Pairs of dense attention, which skips what causality excludes: the last query sees all keys. */
+function densePairs(L: number, Lk: number, { causal }: Counted): number {
+  return causal ? (Lk >= L ? L * (Lk - L / 2) : Lk ** 2 / 2) : L * Lk;
 }

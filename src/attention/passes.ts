@@ -88,7 +88,7 @@ export function opPasses(
     case 'LshAttention':
       return [...sortPasses(shape, settings, layout), ...forwardPasses(shape, settings, layout, device)];
     case 'LshAttentionGradient':
-      return [...sortPasses(shape, settings, layout), ...backwardPasses(shape, settings, layout)];
+      return [...sortPasses(shape, settings, layout), ...backwardPasses(shape, settings, layout, device)];
   }
 }
 
@@ -265,16 +265,16 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
   return [...halved, normalisePass(shape, settings, layout, half), ...rounds];
 }
 
-function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
-  const { L, D, E } = shape;
+function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass[] {
+  const { L, E } = shape;
   const { rows, starts } = layout;
-  const gradStart = starts.grad as number;
   const delta: Pass = {
     kernel: 'attend/delta',
     constants: {},
     sizes: {},
     params: {
-      ...{ E, tokens: rows * L, gradStart },
+      ...{ E, tokens: rows * L },
+      gradStart: starts.grad as number,
       outStart: starts.out as number,
       lseStart: starts.lse as number,
       lseGradStart: starts.lseGrad as number,
@@ -282,22 +282,49 @@ function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): 
     aliases: {},
     workgroups: Math.ceil((rows * L) / TOKEN_TILE),
   };
-  const rounds = Array.from({ length: settings.R }, (_, round): Pass[] => {
-    const common = pairs(shape, settings, layout, round);
-    const params = {
-      ...common.params,
-      gradStart,
-      dqkStart: starts.dqk as number,
-      dvStart: starts.dv as number,
-      logitScale: settings.scale * Math.LOG2E,
-      scale: settings.scale,
-    };
+  const rounds = Array.from({ length: settings.R }, (_, round) =>
+    backwardRound(shape, settings, layout, device, round),
+  );
+  return [normalisePass(shape, settings, layout), delta, ...rounds.flat()];
+}
+
+function backwardRound(
+  shape: Shape,
+  settings: Settings,
+  layout: BatchLayout,
+  device: DeviceTraits,
+  round: number,
+): Pass[] {
+  const { rows, starts } = layout;
+  const { L, D, E } = shape;
+  const common = pairs(shape, settings, layout, round);
+  const params = {
+    ...common.params,
+    gradStart: starts.grad as number,
+    dqkStart: starts.dqk as number,
+    dvStart: starts.dv as number,
+    logitScale: settings.scale * Math.LOG2E,
+    scale: settings.scale,
+  };
+  const { subgroup, rows: ROWS } = variantOf('attend/backward', shape, device);
+  if (!subgroup) {
     const DEPTH_VECTORS = vectors(D);
     const COLUMN_VECTORS = vectors(E);
     return [
       { ...common, kernel: 'attend/backward_query', sizes: { DEPTH_VECTORS }, params },
       { ...common, kernel: 'attend/backward_key', sizes: { DEPTH_VECTORS, COLUMN_VECTORS }, params },
     ];
-  });
-  return [normalisePass(shape, settings, layout), delta, ...rounds.flat()];
+  }
+  const tiles = Math.ceil(L / (TOKEN_TILE * ROWS));
+  const pass = {
+    ...common,
+    constants: { DROPOUT: Number(settings.dropout > 0), LOOPED: Number(device.software) },
+    sizes: { ROWS, SUBGROUP: device.subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
+    params: { ...params, tiles },
+    workgroups: rows * tiles,
+  };
+  return [
+    { ...pass, kernel: 'attend/backward_query_subgroup' },
+    { ...pass, kernel: 'attend/backward_key_subgroup' },
+  ];
 }
