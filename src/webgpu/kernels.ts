@@ -11,6 +11,7 @@ import denseBackwardKey from '../../kernels/dense/backward_key.wgsl?raw';
 import denseBackwardQuery from '../../kernels/dense/backward_query.wgsl?raw';
 import denseDelta from '../../kernels/dense/delta.wgsl?raw';
 import denseForward from '../../kernels/dense/forward.wgsl?raw';
+import denseForwardSubgroup from '../../kernels/dense/forward_subgroup.wgsl?raw';
 import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
@@ -89,6 +90,10 @@ const DENSE_BACKWARD_PARAMS: readonly Field[] = [
   { name: 'scale', type: 'f32' },
 ];
 const DENSE_INPUTS = { q: 'read', k: 'read', v: 'read', mask: 'read' } as const;
+const DENSE_FORWARD = {
+  params: [...DENSE_PARAMS, ...u32('outStart', 'lseStart')],
+  buffers: { ...DENSE_INPUTS, out: 'write', lse: 'write' },
+} as const satisfies Omit<Kernel, 'code'>;
 
 /** Every kernel, by its file below `kernels/`. */
 export const kernels = {
@@ -153,11 +158,8 @@ export const kernels = {
     params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart', 'dvStart'), ...SCALES, ...DROPOUT_PARAMS],
     buffers: { ...BACKWARD_INPUTS, dqk: 'write', dv: 'write' },
   },
-  'dense/forward': {
-    code: denseForward,
-    params: [...DENSE_PARAMS, ...u32('outStart', 'lseStart')],
-    buffers: { ...DENSE_INPUTS, out: 'write', lse: 'write' },
-  },
+  'dense/forward': { code: denseForward, ...DENSE_FORWARD },
+  'dense/forward_subgroup': { code: denseForwardSubgroup, ...DENSE_FORWARD },
   'dense/delta': {
     code: denseDelta,
     params: u32('E', 'tokens', 'workgroups', 'outStart', 'gradStart', 'lseStart', 'lseGradStart'),

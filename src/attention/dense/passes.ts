@@ -5,6 +5,7 @@ import { type BatchLayout, type OpBuffers, planRows, type RowSpec, type RowsPlan
 import { dropoutThreshold } from '../dropout.js';
 import { vectors } from '../passes.js';
 import type { Door } from '../validate.js';
+import { variantOf } from '../variants.js';
 import type { DenseSettings, DenseShape } from './settings.js';
 
 /** The tfjs kernels of exact attention. */
@@ -17,9 +18,10 @@ export interface DensePlan extends RowsPlan {
 }
 
 const WORD = 4;
-/** Queries, or with the gradient keys, that a lane of the plain kernels owns, and how many lanes deep a tile is. */
-const PLAIN_ROWS = 4;
-const TILE_DEPTH = 8;
+/** Queries, or keys of the gradient by keys, of a workgroup of the plain kernels. */
+const PLAIN_ROWS = 32;
+/** Lanes of a workgroup of the subgroup kernels, each with rows of its own. */
+const LANES = 64;
 const TOKEN_TILE = 64;
 
 /** The plan of one op of a checked call; depths are multiples of 4. */
@@ -77,24 +79,40 @@ function pairs(
     logitScale: scale * Math.LOG2E,
   };
   const aliases: Record<string, string> = mask === undefined ? { mask: 'unused' } : {};
-  return { constants: {}, params, aliases, workgroups: rows * tiles };
+  const constants = { DROPOUT: Number(dropout > 0) };
+  return { constants, params, aliases, workgroups: rows * tiles };
 }
 
 function forwardPass(
   shape: DenseShape,
   settings: DenseSettings,
   layout: BatchLayout,
-  _device: DeviceTraits,
+  device: DeviceTraits,
 ): Pass {
-  const { L, E } = shape;
+  const { L, D, E } = shape;
   const { starts } = layout;
-  const common = pairs(shape, settings, layout, Math.ceil(L / (TILE_DEPTH * PLAIN_ROWS)));
+  const { subgroup, rows: ROWS } = variantOf('dense/forward', shape, device);
+  const rowsOfGroup = subgroup ? LANES * ROWS : PLAIN_ROWS;
+  const common = pairs(shape, settings, layout, Math.ceil(L / rowsOfGroup));
+  const params = { ...common.params, outStart: starts.out as number, lseStart: starts.lse as number };
+  if (!subgroup) {
+    return { ...common, kernel: 'dense/forward', sizes: { COLUMN_VECTORS: vectors(E) }, params };
+  }
   return {
     ...common,
-    kernel: 'dense/forward',
-    sizes: { COLUMN_VECTORS: vectors(E) },
-    params: { ...common.params, outStart: starts.out as number, lseStart: starts.lse as number },
+    kernel: 'dense/forward_subgroup',
+    constants: { ...common.constants, LOOPED: Number(device.software) },
+    sizes: {
+      ...{ ROWS, SUBGROUP: device.subgroupSize },
+      ...{ DEPTH_VECTORS: rowVectors(D), COLUMN_VECTORS: rowVectors(E) },
+    },
+    params,
   };
+}
+
+/** vec4 of a row that a lane owns, as many as the widest subgroup loads at a time. */
+function rowVectors(depth: number): number {
+  return Math.ceil(depth / 16) * 4;
 }
 
 function gradientPasses(shape: DenseShape, settings: DenseSettings, layout: BatchLayout): Pass[] {
@@ -116,7 +134,7 @@ function gradientPasses(shape: DenseShape, settings: DenseSettings, layout: Batc
   const DEPTH_VECTORS = vectors(D);
   const COLUMN_VECTORS = vectors(E);
   const passOn = (kernel: KernelName, length: number, sizes: Record<string, number>): Pass => {
-    const common = pairs(shape, settings, layout, Math.ceil(length / (TILE_DEPTH * PLAIN_ROWS)));
+    const common = pairs(shape, settings, layout, Math.ceil(length / PLAIN_ROWS));
     const params = {
       ...{ ...common.params, gradStart, scale: settings.scale },
       ...{ dqStart: start('dq'), dkStart: start('dk'), dvStart: start('dv') },
