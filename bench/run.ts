@@ -1,38 +1,127 @@
 /**
- * npm run bench -- [--lengths 1024,4096] [--heads 8] [--depth 64] [--hashes 4] [--chunk 64] [--causal]
- *                  [--rotation hadamard] [--runs 5] [--json FILE]
- * npm run bench -- --suite copy [--steps 600] [--fresh] [--json FILE] [--markdown FILE]
- *
- * The first measures kernels; the second trains on the Reformer paper's duplication task, with and
- * without LSH, and shows its Table 2 beside the paper's. Ctrl-C stops the second after a step; the same
- * command goes on.
+ * npm run bench -- [--suite NAME] [options]: milliseconds, rates, shares of the adapter's ceilings, bytes and
+ * ratios against other implementations. `npm run bench -- --help` lists suites and options; README.md of this
+ * folder has the rules.
  */
-import { parseArgs } from 'node:util';
-import { benchCopy } from './copy.js';
-import { benchKernels } from './kernels.js';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { measureCeilings } from 'tfjs-lsh-attention/webgpu';
+import { progress, say } from '../examples/output/terminal.js';
+import type { Context } from './context.js';
+import { Devices } from './devices.js';
+import { Collected, type Findings, faultsOf } from './findings.js';
+import { Inputs } from './inputs.js';
+import { installPeers } from './install.js';
+import { type BenchOptions, HELP, parsedOptions, type Suite } from './options.js';
+import { benchPage } from './page.js';
+import { markdown } from './report.js';
+import { benchAttention } from './suites/attention.js';
+import { benchCopy } from './suites/copy.js';
+import { benchKernels } from './suites/kernels.js';
+import { benchMemory } from './suites/memory.js';
+import { benchScaling } from './suites/scaling.js';
 
-const { values } = parseArgs({
-  options: {
-    suite: { type: 'string', default: 'kernels' },
-    lengths: { type: 'string', default: '1024,2048,4096,8192,16384' },
-    heads: { type: 'string', default: '8' },
-    depth: { type: 'string', default: '64' },
-    hashes: { type: 'string', default: '4' },
-    chunk: { type: 'string', default: '64' },
-    causal: { type: 'boolean', default: false },
-    rotation: { type: 'string', default: 'gaussian' },
-    runs: { type: 'string', default: '5' },
-    steps: { type: 'string', default: '600' },
-    fresh: { type: 'boolean', default: false },
-    json: { type: 'string' },
-    markdown: { type: 'string' },
-  },
-});
-if (values.suite === 'kernels') {
-  await benchKernels(values);
-} else if (values.suite === 'copy') {
-  process.exitCode = await benchCopy(values);
-} else {
-  console.error(`--suite must be kernels or copy, got '${values.suite}'.`);
-  process.exitCode = 1;
+const BENCHES: Record<Exclude<Suite, 'copy'>, (context: Context) => Promise<void>> = {
+  kernels: benchKernels,
+  attention: (context) => benchAttention(context, 'attention'),
+  training: (context) => benchAttention(context, 'training'),
+  memory: benchMemory,
+  scaling: benchScaling,
+  peers: (context) => benchAttention(context, 'peers'),
+};
+
+/** Where the user stands, not npm. */
+const fileOf = (path: string) => resolve(process.env.INIT_CWD ?? '.', path);
+
+async function main(args: string[]): Promise<number> {
+  let options: BenchOptions | undefined;
+  let before: Findings | undefined;
+  try {
+    options = parsedOptions(args);
+    before = options && earlier(options);
+  } catch (error) {
+    console.error((error as Error).message);
+    return 1;
+  }
+  if (options === undefined) {
+    console.log(HELP);
+    return 0;
+  }
+  if (options.install) {
+    await installPeers();
+  }
+  return options.suites.includes('copy') ? await benchCopy(options) : await bench(options, before);
 }
+
+async function bench(options: BenchOptions, before?: Findings): Promise<number> {
+  let interrupted = false;
+  process.once('SIGINT', () => {
+    interrupted = true;
+    progress('stopping after this run; Ctrl-C again ends at once');
+  });
+  const devices = await Devices.open();
+  devices.use('best');
+  const findings = new Collected(devices.description, await measureCeilings(), before);
+  const inputs = new Inputs();
+  const save = () => {
+    for (const [path, text] of [
+      [options.json, () => `${JSON.stringify(findings, null, 2)}\n`],
+      [options.markdown, () => markdown(findings)],
+      [options.html, () => benchPage(findings)],
+    ] as const) {
+      if (path !== undefined) {
+        writeFileSync(fileOf(path), text());
+      }
+    }
+  };
+  const context: Context = {
+    ...{ options, devices, findings, inputs, save, progress },
+    stopped: () => interrupted,
+  };
+  try {
+    for (const suite of options.suites) {
+      if (!interrupted && suite !== 'copy') {
+        await BENCHES[suite](context);
+      }
+    }
+  } finally {
+    inputs.dispose();
+    save();
+  }
+  say(markdown(findings));
+  for (const path of [options.json, options.markdown, options.html]) {
+    if (path !== undefined) {
+      say(`written: ${path}`);
+    }
+  }
+  if (interrupted) {
+    say(
+      options.json === undefined
+        ? 'Stopped; above is what was measured.'
+        : 'Stopped. The same command with --resume goes on from here.',
+    );
+  }
+  return interrupted ? 130 : 0;
+}
+
+/** What an earlier run measured, where it is to be gone on from. */
+function earlier({ json, resume }: BenchOptions): Findings | undefined {
+  if (!resume || json === undefined || !existsSync(fileOf(json))) {
+    return undefined;
+  }
+  let found: unknown;
+  try {
+    found = JSON.parse(readFileSync(fileOf(json), 'utf8'));
+  } catch (error) {
+    throw new Error(`${json} is no JSON (${(error as Error).message}). Leave --resume out to start over.`);
+  }
+  const faults = faultsOf(found);
+  if (faults.length > 0) {
+    throw new Error(`${json} is not of this bench: ${faults[0]}. Leave --resume out to start over.`);
+  }
+  return found as Findings;
+}
+
+process.exitCode = await main(process.argv.slice(2));
+// Devices live as long as the process: it would wait for them.
+process.exit();

@@ -1,6 +1,7 @@
 import { hadamardAdditions } from '../hashing/hadamard.js';
 import { DEFAULT_TRAITS, type DeviceTraits } from '../webgpu/traits.js';
 import { type BatchLayout, planRows, type RowsPlan } from './batches.js';
+import { countsOf } from './counts.js';
 import type { LshAttentionOptions } from './options.js';
 import { type OpName, opBuffers, opPasses } from './passes.js';
 import { padded, type Settings, type Shape } from './settings.js';
@@ -108,7 +109,12 @@ export function planOp(
   device: DeviceTraits,
   door: Door,
 ): OpPlan {
-  const passesOf = (layout: BatchLayout) => opPasses(name, shape, settings, layout, device);
+  const passesOf = (layout: BatchLayout) =>
+    opPasses(name, shape, settings, layout, device).map((pass) => ({
+      ...pass,
+      // A pass without a number of its round takes them all.
+      ...countsOf(pass.kernel, shape, settings, layout.rows, 'round' in pass.params ? 1 : settings.R),
+    }));
   return {
     ...{ name, shape, settings },
     ...planRows(shape, opBuffers(name, shape, settings), passesOf, device, door),

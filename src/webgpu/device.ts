@@ -7,7 +7,14 @@ export {
 } from '../attention/autotune.js';
 export type { Family, Tuning, Variant } from '../attention/variants.js';
 export { currentDevice, type MeasuredBytes, measureBytes } from './backend.js';
-export { type PassTime, type Profile, profile } from './profile.js';
+export { type Ceilings, measureCeilings } from './ceilings.js';
+export {
+  type KernelTime,
+  type PassTime,
+  type Profile,
+  type ProfileOptions,
+  profile,
+} from './profile.js';
 export { type DeviceTraits, traitsOf } from './traits.js';
 
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';

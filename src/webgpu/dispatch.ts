@@ -1,4 +1,4 @@
-import { type Field, type Kernel, type KernelName, kernels, type Pass } from './kernels.js';
+import { type Field, type Kernel, kernels, type Pass } from './kernels.js';
 
 /** A pass, and the buffer behind each of its bindings. */
 export interface BoundPass extends Pass {
@@ -15,11 +15,16 @@ export interface BoundPart {
 /** Uniform slots are this many bytes apart (WebGPU's minUniformBufferOffsetAlignment). */
 const UNIFORM_SLOT = 256;
 
+/** A pass that is ready to be recorded. */
+export interface RecordedPass extends Pick<Pass, 'kernel' | 'operations' | 'bytes'> {
+  readonly record: (pass: GPUComputePassEncoder) => void;
+}
+
 /** Takes the place of {@link recordTogether} while someone measures the passes one by one. */
 export type Recorder = (
   device: GPUDevice,
   encoder: GPUCommandEncoder,
-  passes: readonly { readonly kernel: KernelName; readonly record: (pass: GPUComputePassEncoder) => void }[],
+  passes: readonly RecordedPass[],
 ) => void;
 
 const recordTogether: Recorder = (_device, encoder, passes) => {
@@ -92,8 +97,9 @@ export class PassSequence {
       const bindGroup = this.groups.get(group) ?? this.bind(pass, layout, buffers);
       this.groups.set(group, bindGroup);
       const [x, y] = grid(pass.workgroups, most);
+      const { kernel, operations = 0, bytes = 0 } = pass;
       return {
-        kernel: pass.kernel,
+        ...{ kernel, operations, bytes },
         record: (computePass: GPUComputePassEncoder) => {
           computePass.setPipeline(pipeline);
           computePass.setBindGroup(0, bindGroup, [i * UNIFORM_SLOT]);

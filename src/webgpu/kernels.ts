@@ -1,5 +1,7 @@
 import attendBackwardKey from '../../kernels/attend/backward_key.wgsl?raw';
+import attendBackwardKeySubgroup from '../../kernels/attend/backward_key_subgroup.wgsl?raw';
 import attendBackwardQuery from '../../kernels/attend/backward_query.wgsl?raw';
+import attendBackwardQuerySubgroup from '../../kernels/attend/backward_query_subgroup.wgsl?raw';
 import attendDelta from '../../kernels/attend/delta.wgsl?raw';
 import attendForward from '../../kernels/attend/forward.wgsl?raw';
 import attendForwardSubgroup from '../../kernels/attend/forward_subgroup.wgsl?raw';
@@ -8,12 +10,16 @@ import decodeAttend from '../../kernels/decode/attend.wgsl?raw';
 import decodeCopy from '../../kernels/decode/copy.wgsl?raw';
 import decodeLink from '../../kernels/decode/link.wgsl?raw';
 import denseBackwardKey from '../../kernels/dense/backward_key.wgsl?raw';
+import denseBackwardKeySubgroup from '../../kernels/dense/backward_key_subgroup.wgsl?raw';
 import denseBackwardQuery from '../../kernels/dense/backward_query.wgsl?raw';
+import denseBackwardQuerySubgroup from '../../kernels/dense/backward_query_subgroup.wgsl?raw';
 import denseDelta from '../../kernels/dense/delta.wgsl?raw';
 import denseForward from '../../kernels/dense/forward.wgsl?raw';
 import denseForwardSubgroup from '../../kernels/dense/forward_subgroup.wgsl?raw';
 import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
+import probeCopy from '../../kernels/probe/copy.wgsl?raw';
+import probeMultiply from '../../kernels/probe/multiply.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
 import sortPlace from '../../kernels/sort/place.wgsl?raw';
 import sortScan from '../../kernels/sort/scan.wgsl?raw';
@@ -75,6 +81,14 @@ const BACKWARD_INPUTS = {
   buckets: 'read',
   index: 'read',
 } as const;
+const BACKWARD_QUERY = {
+  params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart'), ...SCALES, ...DROPOUT_PARAMS],
+  buffers: { ...BACKWARD_INPUTS, dqk: 'write' },
+} satisfies Omit<Kernel, 'code'>;
+const BACKWARD_KEY = {
+  params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart', 'dvStart'), ...SCALES, ...DROPOUT_PARAMS],
+  buffers: { ...BACKWARD_INPUTS, dqk: 'write', dv: 'write' },
+} satisfies Omit<Kernel, 'code'>;
 
 /** What the kernels of exact attention begin with. */
 const DENSE_PARAMS: readonly Field[] = [
@@ -90,10 +104,18 @@ const DENSE_BACKWARD_PARAMS: readonly Field[] = [
   { name: 'scale', type: 'f32' },
 ];
 const DENSE_INPUTS = { q: 'read', k: 'read', v: 'read', mask: 'read' } as const;
+const DENSE_BACKWARD_QUERY = {
+  params: DENSE_BACKWARD_PARAMS,
+  buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dq: 'write' },
+} satisfies Omit<Kernel, 'code'>;
+const DENSE_BACKWARD_KEY = {
+  params: DENSE_BACKWARD_PARAMS,
+  buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dk: 'write', dv: 'write' },
+} satisfies Omit<Kernel, 'code'>;
 const DENSE_FORWARD = {
   params: [...DENSE_PARAMS, ...u32('outStart', 'lseStart')],
   buffers: { ...DENSE_INPUTS, out: 'write', lse: 'write' },
-} as const satisfies Omit<Kernel, 'code'>;
+} satisfies Omit<Kernel, 'code'>;
 
 /** Every kernel, by its file below `kernels/`. */
 export const kernels = {
@@ -101,7 +123,7 @@ export const kernels = {
     code: hashRotate,
     params: [
       ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
-      ...u32('qkStart', 'bucketsStart'),
+      ...u32('qkStart', 'bucketsStart', 'together'),
       { name: 'halves', type: 'u32', length: 20 },
     ],
     buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
@@ -148,16 +170,10 @@ export const kernels = {
       facts: 'write',
     },
   },
-  'attend/backward_query': {
-    code: attendBackwardQuery,
-    params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart'), ...SCALES, ...DROPOUT_PARAMS],
-    buffers: { ...BACKWARD_INPUTS, dqk: 'write' },
-  },
-  'attend/backward_key': {
-    code: attendBackwardKey,
-    params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart', 'dvStart'), ...SCALES, ...DROPOUT_PARAMS],
-    buffers: { ...BACKWARD_INPUTS, dqk: 'write', dv: 'write' },
-  },
+  'attend/backward_query': { code: attendBackwardQuery, ...BACKWARD_QUERY },
+  'attend/backward_query_subgroup': { code: attendBackwardQuerySubgroup, ...BACKWARD_QUERY },
+  'attend/backward_key': { code: attendBackwardKey, ...BACKWARD_KEY },
+  'attend/backward_key_subgroup': { code: attendBackwardKeySubgroup, ...BACKWARD_KEY },
   'dense/forward': { code: denseForward, ...DENSE_FORWARD },
   'dense/forward_subgroup': { code: denseForwardSubgroup, ...DENSE_FORWARD },
   'dense/delta': {
@@ -165,16 +181,10 @@ export const kernels = {
     params: u32('E', 'tokens', 'workgroups', 'outStart', 'gradStart', 'lseStart', 'lseGradStart'),
     buffers: { out: 'read', grad: 'read', lse: 'read', lseGrad: 'read', facts: 'write' },
   },
-  'dense/backward_query': {
-    code: denseBackwardQuery,
-    params: DENSE_BACKWARD_PARAMS,
-    buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dq: 'write' },
-  },
-  'dense/backward_key': {
-    code: denseBackwardKey,
-    params: DENSE_BACKWARD_PARAMS,
-    buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dk: 'write', dv: 'write' },
-  },
+  'dense/backward_query': { code: denseBackwardQuery, ...DENSE_BACKWARD_QUERY },
+  'dense/backward_query_subgroup': { code: denseBackwardQuerySubgroup, ...DENSE_BACKWARD_QUERY },
+  'dense/backward_key': { code: denseBackwardKey, ...DENSE_BACKWARD_KEY },
+  'dense/backward_key_subgroup': { code: denseBackwardKeySubgroup, ...DENSE_BACKWARD_KEY },
   'decode/copy': {
     code: decodeCopy,
     params: [
@@ -200,6 +210,16 @@ export const kernels = {
     ],
     buffers: { qk: 'read', v: 'read', buckets: 'read', links: 'read', out: 'write', lse: 'write' },
   },
+  'probe/multiply': {
+    code: probeMultiply,
+    params: u32('turns', 'workgroups'),
+    buffers: { sums: 'write' },
+  },
+  'probe/copy': {
+    code: probeCopy,
+    params: u32('vectors', 'workgroups'),
+    buffers: { source: 'read', copied: 'write' },
+  },
 } satisfies Record<string, Kernel>;
 
 export type KernelName = keyof typeof kernels;
@@ -216,4 +236,8 @@ export interface Pass {
   /** The plan's buffer behind a binding, where it has another name. */
   readonly aliases: Readonly<Record<string, string>>;
   readonly workgroups: number;
+  /** Useful floating-point operations, where they are counted. */
+  readonly operations?: number;
+  /** Bytes that it must read and write at least, where they are counted. */
+  readonly bytes?: number;
 }

@@ -1,34 +1,59 @@
 import { currentDevice, onWebGPU } from './backend.js';
+import { type Ceilings, measureCeilings } from './ceilings.js';
 import { type Recorder, withRecorder } from './dispatch.js';
-import type { KernelName } from './kernels.js';
+import { type KernelTime, kernelTimes, type PassTime, profileTable } from './profileTable.js';
 
-/** How long one dispatch of one of this package's kernels took on the GPU. */
-export interface PassTime {
-  readonly kernel: KernelName;
-  readonly milliseconds: number;
+export type { KernelTime, PassTime } from './profileTable.js';
+
+/** Options of {@link profile}. */
+export interface ProfileOptions {
+  /**
+   * Measure what the device can do at most, in a second or less, once a device; every kernel then has its
+   * `share` of it. @default false
+   */
+  readonly ceilings?: boolean;
 }
 
-/** The result of what was profiled, and the time of every pass it submitted, in order. */
+/** The result of what was profiled, and the time of what it submitted; `String(profile)` is a table. */
 export interface Profile<T> {
   readonly result: T;
+  /** Every dispatch, in order. */
   readonly passes: readonly PassTime[];
+  /** The same by kernel, the slowest first. */
+  readonly kernels: readonly KernelTime[];
+  /** Of all passes together. */
+  readonly milliseconds: number;
+  /** Where they were asked for. */
+  readonly ceilings?: Ceilings;
+  toString(): string;
 }
 
 /**
  * Runs `call` on tfjs's WebGPU backend with a timestamp before and after each of this package's
- * kernels. Passes run one at a time meanwhile. tfjs's own kernels are not timed: see `tf.time()`.
+ * kernels: milliseconds, dispatches, counted operations and bytes of each, and its share of what the device
+ * can do. Passes run one at a time meanwhile. The first call of a shape compiles: profile a later one.
+ * tfjs's own kernels are not timed: see `tf.time()`.
+ *
+ * Operations are the useful ones, a multiply-add being two; bytes are those that a kernel has to read and
+ * write at least. So a share can say how far a kernel is from perfect, and is above 1 only where a cache held
+ * what it read.
  *
  * @throws Error where the backend is another, or its device has no timestamps.
  */
-export async function profile<T>(call: () => T): Promise<Profile<T>> {
+export async function profile<T>(call: () => T, options: ProfileOptions = {}): Promise<Profile<T>> {
   if (!onWebGPU() || !currentDevice().features.has('timestamp-query')) {
     throw new Error(
       'profile: needs the webgpu backend, on a device with the feature timestamp-query. Try useOwnDevice().',
     );
   }
+  const ceilings = options.ceilings ? await measureCeilings() : undefined;
   const pending: Promise<PassTime[]>[] = [];
   const result = withRecorder(timing(pending), call);
-  return { result, passes: (await Promise.all(pending)).flat() };
+  const passes = (await Promise.all(pending)).flat();
+  const kernels = kernelTimes(passes, ceilings);
+  const milliseconds = kernels.reduce((sum, kernel) => sum + kernel.milliseconds, 0);
+  const found = { result, passes, kernels, milliseconds, ...(ceilings && { ceilings }) };
+  return { ...found, toString: () => profileTable(found) };
 }
 
 /** Bytes of a timestamp. */
@@ -61,8 +86,8 @@ function timing(pending: Promise<PassTime[]>[]): Recorder {
       for (const used of [querySet, resolved, readable]) {
         used.destroy();
       }
-      return passes.map(({ kernel }, i) => ({
-        kernel,
+      return passes.map(({ kernel, operations = 0, bytes = 0 }, i) => ({
+        ...{ kernel, operations, bytes },
         milliseconds: Number((stamps[2 * i + 1] as bigint) - (stamps[2 * i] as bigint)) / 1e6,
       }));
     };

@@ -7,6 +7,7 @@ import { densePlan } from '../../src/attention/dense/passes.js';
 import { Door } from '../../src/attention/validate.js';
 import { type AttentionPlan, plan } from '../../src/index.js';
 import { hold } from '../../src/node/dawn.js';
+import { probes } from '../../src/webgpu/ceilings.js';
 import { compile, withSizes } from '../../src/webgpu/dispatch.js';
 import { type Kernel, type KernelName, kernels } from '../../src/webgpu/kernels.js';
 import { DEFAULT_TRAITS } from '../../src/webgpu/traits.js';
@@ -54,9 +55,12 @@ const DENSE_PLANS = (['DenseAttention', 'DenseAttentionGradient'] as const).flat
   ),
 );
 const OP_PLANS = PLANS.flatMap(({ forward, backward }) => [...forward, backward]);
-const PASSES = [...OP_PLANS, ...DENSE_PLANS, ...CACHE_PLANS].flatMap(({ batches }) =>
-  batches.flatMap(({ passes }) => passes),
-);
+const PASSES = [
+  ...[...OP_PLANS, ...DENSE_PLANS, ...CACHE_PLANS].flatMap(({ batches }) =>
+    batches.flatMap(({ passes }) => passes),
+  ),
+  ...Object.values(probes).flatMap((probe) => probe(1)),
+];
 
 /** Comments out: reasons may say what code may not. */
 function withoutComments(code: string): string {

@@ -31,7 +31,8 @@ export function composedBuckets(
         column += f / 2;
         stride *= f;
       }
-      return tf.transpose(tf.reshape(bucket, [H, B, L]), [1, 0, 2]);
+      // tfjs's WebGPU backend cannot transpose integers, and one entry of a batch needs no transposing.
+      return B === 1 ? tf.reshape(bucket, [B, H, L]) : tf.transpose(tf.reshape(bucket, [H, B, L]), [1, 0, 2]);
     });
     const buckets = tf.cast(tf.stack(rounds, 2), 'int32');
     return mask === undefined ? buckets : padded(buckets, mask, shape, tf.scalar(settings.N, 'int32'));

@@ -1,7 +1,8 @@
 /** The ops of exact attention: their buffers and their passes. Pure. */
-import type { KernelName, Pass } from '../../webgpu/kernels.js';
+import type { Pass } from '../../webgpu/kernels.js';
 import type { DeviceTraits } from '../../webgpu/traits.js';
 import { type BatchLayout, type OpBuffers, planRows, type RowSpec, type RowsPlan } from '../batches.js';
+import { countsOf } from '../counts.js';
 import { dropoutThreshold } from '../dropout.js';
 import { vectors } from '../passes.js';
 import type { Door } from '../validate.js';
@@ -34,9 +35,10 @@ export function densePlan(
   door: Door,
 ): DensePlan {
   const passesOf = (layout: BatchLayout) =>
-    name === 'DenseAttention'
+    (name === 'DenseAttention'
       ? [forwardPass(shape, settings, layout, device)]
-      : gradientPasses(shape, settings, layout);
+      : gradientPasses(shape, settings, layout, device)
+    ).map((pass) => ({ ...pass, ...countsOf(pass.kernel, shape, settings, layout.rows, 1) }));
   return { shape, settings, ...planRows(shape, buffersOf(name, shape, maskBytes), passesOf, device, door) };
 }
 
@@ -89,7 +91,7 @@ function forwardPass(
   layout: BatchLayout,
   device: DeviceTraits,
 ): Pass {
-  const { L, D, E } = shape;
+  const { L, E } = shape;
   const { starts } = layout;
   const { subgroup, rows: ROWS } = variantOf('dense/forward', shape, device);
   const rowsOfGroup = subgroup ? LANES * ROWS : PLAIN_ROWS;
@@ -101,11 +103,7 @@ function forwardPass(
   return {
     ...common,
     kernel: 'dense/forward_subgroup',
-    constants: { ...common.constants, LOOPED: Number(device.software) },
-    sizes: {
-      ...{ ROWS, SUBGROUP: device.subgroupSize },
-      ...{ DEPTH_VECTORS: rowVectors(D), COLUMN_VECTORS: rowVectors(E) },
-    },
+    ...subgroupVariant(shape, common.constants, ROWS, device),
     params,
   };
 }
@@ -115,7 +113,12 @@ function rowVectors(depth: number): number {
   return Math.ceil(depth / 16) * 4;
 }
 
-function gradientPasses(shape: DenseShape, settings: DenseSettings, layout: BatchLayout): Pass[] {
+function gradientPasses(
+  shape: DenseShape,
+  settings: DenseSettings,
+  layout: BatchLayout,
+  device: DeviceTraits,
+): Pass[] {
   const { L, Lk, D, E } = shape;
   const { rows, starts } = layout;
   const start = (name: string) => starts[name] as number;
@@ -131,19 +134,38 @@ function gradientPasses(shape: DenseShape, settings: DenseSettings, layout: Batc
     aliases: {},
     workgroups: Math.ceil((rows * L) / TOKEN_TILE),
   };
-  const DEPTH_VECTORS = vectors(D);
-  const COLUMN_VECTORS = vectors(E);
-  const passOn = (kernel: KernelName, length: number, sizes: Record<string, number>): Pass => {
-    const common = pairs(shape, settings, layout, Math.ceil(length / PLAIN_ROWS));
+  const { subgroup, rows: ROWS } = variantOf('dense/backward', shape, device);
+  const passOn = (side: 'query' | 'key'): Pass => {
+    const length = side === 'query' ? L : Lk;
+    const common = pairs(shape, settings, layout, Math.ceil(length / (subgroup ? LANES * ROWS : PLAIN_ROWS)));
     const params = {
       ...{ ...common.params, gradStart, scale: settings.scale },
       ...{ dqStart: start('dq'), dkStart: start('dk'), dvStart: start('dv') },
     };
-    return { ...common, kernel, sizes, params };
+    const DEPTH_VECTORS = vectors(D);
+    const sizes: Pass['sizes'] =
+      side === 'query' ? { DEPTH_VECTORS } : { DEPTH_VECTORS, COLUMN_VECTORS: vectors(E) };
+    return subgroup
+      ? {
+          ...common,
+          ...subgroupVariant(shape, common.constants, ROWS, device),
+          kernel: `dense/backward_${side}_subgroup`,
+          params,
+        }
+      : { ...common, kernel: `dense/backward_${side}`, sizes, params };
   };
-  return [
-    delta,
-    passOn('dense/backward_query', L, { DEPTH_VECTORS }),
-    passOn('dense/backward_key', Lk, { DEPTH_VECTORS, COLUMN_VECTORS }),
-  ];
+  return [delta, passOn('query'), passOn('key')];
+}
+
+/** What all subgroup kernels are compiled with. */
+function subgroupVariant(
+  { D, E }: DenseShape,
+  constants: Readonly<Record<string, number>>,
+  ROWS: number,
+  { software, subgroupSize: SUBGROUP }: DeviceTraits,
+) {
+  return {
+    constants: { ...constants, LOOPED: Number(software) },
+    sizes: { ROWS, SUBGROUP, DEPTH_VECTORS: rowVectors(D), COLUMN_VECTORS: rowVectors(E) },
+  };
 }

@@ -1,11 +1,12 @@
 /** The suite `copy`: Table 2 of the Reformer paper (arXiv 2001.04451), at a size for a processor. */
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Attention } from '../examples/copy/model.js';
-import { DEFAULT_RECIPE, named, progressLine, train, useTrainingGPU } from '../examples/copy/run.js';
-import type { Recipe } from '../examples/copy/trainer.js';
-import { percent } from '../examples/output/numbers.js';
-import { progress, say } from '../examples/output/terminal.js';
+import type { Attention } from '../../examples/copy/model.js';
+import { DEFAULT_RECIPE, named, progressLine, train, useTrainingGPU } from '../../examples/copy/run.js';
+import type { Recipe } from '../../examples/copy/trainer.js';
+import { percent } from '../../examples/output/numbers.js';
+import { progress, say } from '../../examples/output/terminal.js';
+import type { BenchOptions } from '../options.js';
 
 const TRAINED: readonly Attention[] = ['dense', 4, 2, 1];
 const EVALUATED: readonly Attention[] = ['dense', 8, 4, 2, 1];
@@ -22,13 +23,8 @@ const PAPER = [
 const SAMPLE = { hashes: 8, batches: 1 };
 const DENSE_SAMPLE = { hashes: 1, batches: 8 };
 
-/** Options of the command line, as they were given. */
-export interface CopyOptions {
-  readonly steps: string;
-  readonly fresh: boolean;
-  readonly json?: string | undefined;
-  readonly markdown?: string | undefined;
-}
+/** What it takes of the bench's options. */
+type CopyOptions = Pick<BenchOptions, 'steps' | 'fresh' | 'json' | 'markdown'>;
 
 interface Row {
   readonly trained: string;
@@ -47,11 +43,7 @@ interface Findings {
 
 /** @returns the exit code. */
 export async function benchCopy(options: CopyOptions): Promise<number> {
-  const steps = Number(options.steps);
-  if (!(Number.isInteger(steps) && steps >= 1)) {
-    console.error(`--steps must be an integer from 1 up, got '${options.steps}'.`);
-    return 1;
-  }
+  const { steps } = options;
   let interrupted = false;
   process.once('SIGINT', () => {
     interrupted = true;

@@ -1,0 +1,185 @@
+/** Findings as tables, for every kind of report. Pure. */
+import { bytes, count, significant } from '../examples/output/numbers.js';
+import type { Findings, OtherRow, Row } from './findings.js';
+import { RIVALS, type Suite } from './options.js';
+import type { Spread } from './statistics.js';
+
+export interface Section {
+  readonly suite: Suite;
+  readonly title: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** Lines below the table. */
+  readonly lines: readonly string[];
+}
+
+export type AnyRow = Row | OtherRow;
+
+/** A row's name with its device. */
+export function who(row: AnyRow): string {
+  return 'variant' in row ? `${row.name} ${row.variant}` : row.name;
+}
+
+/** All sections, in the order of the suites. */
+export function sectionsOf(findings: Findings): Section[] {
+  return [
+    ...kernelSections(findings),
+    ...(['attention', 'training', 'peers'] as const).flatMap((suite) => timeSections(findings, suite)),
+    ...memorySections(findings),
+    ...scalingSections(findings),
+  ];
+}
+
+export function milliseconds(ms: number): string {
+  return ms >= 100 ? ms.toFixed(0) : significant(ms);
+}
+
+function times({ median, min, max, n }: Spread): string {
+  return n === 1
+    ? `${milliseconds(median)} (once)`
+    : `${milliseconds(median)} (${milliseconds(min)}–${milliseconds(max)}, ${n})`;
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+const error = (value?: number) => (value === undefined ? '' : value.toExponential(1));
+
+function distinct<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}
+
+function sizes({ params: { H, D, R, C, causal } }: AnyRow, rounds = true): string {
+  const letters = [`H=${H}`, `D=${D}`, ...(rounds ? [`R=${R}`] : []), `C=${C}`];
+  return `${letters.join(' ')}, ${causal ? 'causal' : 'not causal'}`;
+}
+
+function timeSections({ rows, others }: Findings, suite: 'attention' | 'training' | 'peers'): Section[] {
+  const ours = rows.filter((row) => row.suite === suite);
+  const all: AnyRow[] = [...ours, ...others.filter((row) => row.suite === suite)];
+  return distinct(all.map((row) => sizes(row))).map((title) => {
+    const own = all.filter((row) => sizes(row) === title);
+    const rivals = [...RIVALS, 'dense'].filter((name) =>
+      own.some((row) => 'against' in row && name in row.against),
+    );
+    const sorted = [...own].sort((a, b) => a.params.L - b.params.L);
+    return {
+      suite,
+      title: `${suite}: ${title}`,
+      columns: [
+        ...['L', 'what', 'ms: median (min–max, n)', 'GFLOP/s', 'of ceiling', 'error', 'peak bytes'],
+        ...rivals.map((name) => `× ${name}`),
+      ],
+      rows: sorted.map((row) => [
+        count(row.params.L),
+        who(row),
+        times(row.ms),
+        'gflops' in row ? significant(row.gflops) : '',
+        'share' in row ? percent(row.share) : '',
+        error(row.maxError),
+        row.bytesPeak === undefined ? '' : bytes(row.bytesPeak),
+        ...rivals.map((name) => ('against' in row ? ratio(row, name) : '')),
+      ]),
+      lines: [],
+    };
+  });
+}
+
+/** How many times as fast as the other; ~ where its time is extrapolated. */
+function ratio({ against, extrapolated }: Row, name: string): string {
+  const value = against[name];
+  return value === undefined ? '' : `${extrapolated.includes(name) ? '~' : ''}${significant(value)}`;
+}
+
+function kernelSections({ rows }: Findings): Section[] {
+  const own = rows.filter(({ suite }) => suite === 'kernels');
+  const titleOf = (row: Row) => `kernels: L=${count(row.params.L)}, ${sizes(row)}`;
+  return distinct(own.map(titleOf)).map((title) => {
+    const ofTitle = own.filter((row) => titleOf(row) === title);
+    const sumOf = (wanted: Partial<Row>) =>
+      ofTitle
+        .filter((row) => Object.entries(wanted).every(([key, value]) => row[key as keyof Row] === value))
+        .reduce((sum, row) => sum + row.ms.median, 0);
+    return {
+      suite: 'kernels' as const,
+      title,
+      columns: [
+        'call',
+        'device',
+        'kernel',
+        'ms: median (min–max, n)',
+        'of the time',
+        'GFLOP/s',
+        'of ceiling',
+      ],
+      rows: ofTitle.map(({ call, variant, of, name, ms, gflops, share }) => [
+        `${call} ${of}`,
+        variant,
+        name,
+        times(ms),
+        percent(ms.median / sumOf({ call, variant, of } as Partial<Row>)),
+        gflops > 0 ? significant(gflops) : '',
+        percent(share),
+      ]),
+      lines: distinct(ofTitle.map(({ variant }) => variant)).flatMap((variant) => {
+        const forward = sumOf({ call: 'lsh', variant, of: 'forward' });
+        const kernel = (name: RegExp) =>
+          ofTitle.find((row) => row.variant === variant && row.of === 'forward' && name.test(row.name));
+        const attend = kernel(/^attend\/forward/);
+        const dense = kernel(/^dense\/forward/);
+        return attend === undefined
+          ? []
+          : [
+              `${variant}: forward ${milliseconds(forward)} ms, of which not attend ${percent(1 - attend.ms.median / forward)}; ` +
+                `backward ${significant(sumOf({ call: 'lsh', variant, of: 'backward' }) / forward)} × forward` +
+                `${dense === undefined ? '' : `; attend at ${significant(attend.gflops / dense.gflops)} × the rate of dense`}.`,
+            ];
+      }),
+    };
+  });
+}
+
+function memorySections({ rows, others }: Findings): Section[] {
+  const own = [...rows, ...others].filter(({ suite }) => suite === 'memory');
+  return distinct(own.map((row) => sizes(row, false))).map((title) => ({
+    suite: 'memory' as const,
+    title: `memory: ${title}`,
+    columns: ['L', 'what', 'R', 'inputs and output', 'peak', 'peak over both'],
+    rows: own
+      .filter((row) => sizes(row, false) === title)
+      .map((row) => {
+        const { bytesPeak = 0, bytesInOut = 1 } = row;
+        const rounds = row.name === 'lsh' ? String(row.params.R) : '';
+        const size = [bytes(bytesInOut), bytes(bytesPeak), significant(bytesPeak / bytesInOut)];
+        return [count(row.params.L), who(row), rounds, ...size];
+      }),
+    lines: [],
+  }));
+}
+
+function scalingSections({ rows }: Findings): Section[] {
+  const own = rows.filter(({ suite }) => suite === 'scaling');
+  return distinct(own.map((row) => sizes(row))).map((title) => ({
+    suite: 'scaling' as const,
+    title: `scaling: ${title}`,
+    columns: [
+      'L',
+      'what',
+      'ms: median (min–max, n)',
+      'time over half the length’s',
+      'GFLOP/s',
+      'error',
+      'peak over inputs and output',
+    ],
+    rows: own
+      .filter((row) => sizes(row) === title)
+      .map((row) => [
+        count(row.params.L),
+        who(row),
+        times(row.ms),
+        row.growth === undefined ? '' : significant(row.growth),
+        significant(row.gflops),
+        error(row.maxError),
+        significant((row.bytesPeak ?? 0) / (row.bytesInOut ?? 1)),
+      ]),
+    lines: [],
+  }));
+}

@@ -1,0 +1,54 @@
+/** The suites `attention` (forward), `training` (forward and backward) and `peers` (the others alone). */
+
+import { contest } from '../contest.js';
+import type { Context } from '../context.js';
+import type { Case, Entrant } from '../entrant.js';
+import { ours, waysOf } from '../ours.js';
+import { PEERS, startPeer } from '../peers.js';
+
+/** Lengths that a processor can do in minutes. */
+const LENGTHS = {
+  attention: [1024, 2048, 4096, 8192, 16384],
+  training: [1024, 4096, 16384],
+  peers: [1024, 4096],
+} as const;
+
+export async function benchAttention(context: Context, suite: Case['suite']): Promise<void> {
+  const { options, devices, findings, progress } = context;
+  const { heads: H = 8, depth: D, hashes: R, chunk: C, causal } = options;
+  const lengths = options.lengths ?? LENGTHS[suite];
+  const cases = (causal === undefined ? [false, true] : [causal]).flatMap((causal) =>
+    lengths.map((L): Case => ({ suite, params: { B: 1, H, L, D, R, C, causal } })),
+  );
+  const ways = waysOf(options);
+  const entrants: Entrant[] = [];
+  if (suite !== 'peers') {
+    for (const variant of options.variants) {
+      entrants.push(ours(ways.lsh, variant, devices, options), ours(ways.dense, variant, devices, options));
+    }
+  }
+  for (const name of ['tfjs', 'composed'] as const) {
+    if (options.against.includes(name)) {
+      entrants.push(ours(ways[name], 'plain', devices, options));
+    }
+  }
+  try {
+    for (const peer of PEERS) {
+      if (!options.against.includes(peer.name) || (suite === 'training' && !peer.trains)) {
+        continue;
+      }
+      progress(`starting ${peer.name}`);
+      const { note, entrant } = await startPeer(peer, options);
+      findings.peer(note);
+      if (entrant !== undefined) {
+        entrants.push(entrant);
+      }
+      progress(`${note.name} ${note.version ?? `is absent: ${note.absent}`}`);
+    }
+    await contest(context, entrants, cases);
+  } finally {
+    for (const entrant of entrants) {
+      entrant.end?.();
+    }
+  }
+}
