@@ -18,6 +18,7 @@ export async function gradientError(way: Way, params: Params, { rotation }: Benc
   const v = tf.randomNormal([1, 1, L, D], 0, 1, 'float32', 12);
   const options = { numHashes: R, chunkLength: C, causal, rotation };
   const found = tf.tidy(() => lshBuckets(q, options));
+  await way.prepare?.(q, small);
   const gradients = tf.tidy(() =>
     tf.grads((...[q, v]: Tensor[]) => way.call({ q: q as Tensor, k: q as Tensor, v: v as Tensor }, small))(
       [q, v],

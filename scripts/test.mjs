@@ -1,6 +1,6 @@
 /**
  * npm test [-- STEP …]: everything, or the steps named: lint types unit gpu browser package examples.
- * GPU tests run on LSH_ADAPTER; without it on lavapipe where it is installed, and on SwiftShader.
+ * GPU tests run on LSH_ADAPTER; without it on lavapipe where it is installed, and the kernels' on SwiftShader.
  */
 import { spawnSync } from 'node:child_process';
 import { bin, build, fail, install, root, run, say } from './prepare.mjs';
@@ -8,24 +8,33 @@ import { bin, build, fail, install, root, run, say } from './prepare.mjs';
 const vitest = (args, env) => run(process.execPath, [bin('vitest'), 'run', ...args], { env, mayFail: true });
 const command = (name, args, entry) => run(process.execPath, [bin(name, entry), ...args], { mayFail: true });
 
-/** The GPU tests that run on a second adapter too, where there is one. */
-const SECOND_ADAPTER = ['kernels', 'decodeKernels', 'bucketWindow', 'gradient', 'hadamard', 'decode'].map(
-  (name) => `test/gpu/${name}.test.ts`,
-);
+const gpuFiles = (...names) => names.map((name) => `test/gpu/${name}.test.ts`);
+/** What runs again on a device with all that the adapter offers: the kernels that have variants for it. */
+const OWN_DEVICE = gpuFiles('attention', 'bucketWindow', 'dense', 'dotProduct', 'dropout', 'gradient');
+/** What runs on a second adapter too, where there is one: every kernel. */
+const SECOND_ADAPTER = gpuFiles('kernels', 'decodeKernels', 'bucketWindow', 'gradient', 'hadamard', 'decode');
 
 const STEPS = {
   lint: () => command('@biomejs/biome', ['check', '--error-on-warnings'], 'biome'),
   types: () => command('typescript', ['-p', '.'], 'tsc'),
   unit: () => vitest(['--project', 'node', 'test/unit']),
   gpu: async () => {
+    const [first, second] = adapters();
+    const runs = [
+      { LSH_ADAPTER: first, LSH_BACKENDS: 'webgpu,cpu', files: [] },
+      ...(first === 'swiftshader'
+        ? []
+        : [{ LSH_ADAPTER: first, LSH_BACKENDS: 'webgpu', LSH_DEVICE: 'own', files: OWN_DEVICE }]),
+      ...(second ? [{ LSH_ADAPTER: second, LSH_BACKENDS: 'webgpu', files: SECOND_ADAPTER }] : []),
+    ];
+    if (first === 'swiftshader') {
+      say('— skipped: variants for subgroups, which are too small on SwiftShader.');
+    }
     let code = 0;
-    for (const [n, adapter] of adapters().entries()) {
-      // Everything on the first adapter. On the second, what the kernels compute; the rest, and the
-      // composed path on cpu, is the same on all.
-      const files = n === 0 ? [] : SECOND_ADAPTER;
-      say(`— GPU tests on ${adapter}${n === 0 ? '' : `: ${files.join(' ')}`}`);
-      const backends = n === 0 ? 'webgpu,cpu' : 'webgpu';
-      code ||= await vitest(['--project', 'gpu', ...files], { LSH_ADAPTER: adapter, LSH_BACKENDS: backends });
+    for (const { files, ...env } of runs) {
+      const device = env.LSH_DEVICE ? ', own device' : '';
+      say(`— GPU tests on ${env.LSH_ADAPTER}${device}: ${files.length > 0 ? files.join(' ') : 'all'}`);
+      code ||= await vitest(['--project', 'gpu', ...files], env);
     }
     return code;
   },

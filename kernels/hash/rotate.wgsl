@@ -6,8 +6,9 @@
 // F columns make one round; with factored buckets they are slices of f1/2, f2/2, … columns, and
 // bucket = a1 + f1·a2 + f1·f2·a3. A padded token goes into bucket N, after all others.
 //
-// One workgroup per (64 tokens, round, b·h), 8×8 lanes. Lane (x, y) accumulates tokens y + 8a and
-// columns 4x … 4x+3 of a 64×32 tile of y; then one lane per token walks the tile's columns.
+// One workgroup per (8·ROWS tokens, some rounds, b·h), 8×8 lanes. The rounds' columns lie side by side, 64
+// a tile. Lane (x, y) accumulates tokens y + 8a and columns 4x … 4x+3 of both halves of the tile; then
+// one lane per token walks the columns, half a tile at a time.
 
 override MASKED: bool = false;
 
@@ -18,12 +19,13 @@ struct Params {
   R: u32,
   F: u32,
   N: u32,
-  tiles: u32,            // token tiles in a row: ceil(L / 64)
+  tiles: u32,            // token tiles in a row: ceil(L / (8·ROWS))
   workgroups: u32,
   firstRow: u32,         // first b·h of this batch of rows
   rotationHeads: u32,    // H, or 1 when all heads share one rotation
   qkStart: u32,          // elements between the binding's start and the first row
   bucketsStart: u32,
+  together: u32,         // rounds that a workgroup takes
   halves: array<vec4u, 5>, // f/2 of each factor, in order: 2^20 buckets have at most 20
 }
 
@@ -33,39 +35,24 @@ struct Params {
 @group(0) @binding(3) var<storage, read> mask: array<i32>;
 @group(0) @binding(4) var<storage, read_write> buckets: array<i32>;
 
-const TOKENS: u32 = 64u;
-const COLUMNS: u32 = 32u;
+const ROWS: u32 = 8u;      // tokens a lane
+const TOKENS: u32 = 8u * ROWS;
+const COLUMNS: u32 = 64u;
 const SLICE: u32 = 16u;    // depth staged at a time
 const Q_PITCH: u32 = 5u;   // vec4 a token: SLICE / 4, plus one against bank conflicts
-const Y_PITCH: u32 = 33u;
+const Y_PITCH: u32 = 9u;   // likewise for half a tile of y: COLUMNS / 8, plus one
+const DIRECTIONS: u32 = TOKENS * Q_PITCH;
 
-var<workgroup> queries: array<vec4f, TOKENS * Q_PITCH>;
-var<workgroup> directions: array<vec4f, SLICE * COLUMNS / 4u>;
-var<workgroup> rotated: array<f32, TOKENS * Y_PITCH>;
+// A slice of tokens and, from DIRECTIONS on, of rotations; then half of their product.
+var<workgroup> staged: array<vec4f, DIRECTIONS + SLICE * COLUMNS / 4u>;
 
 fn query(start: u32, d: u32) -> f32 {
-  if (d >= params.D) {
-    return 0.0;
-  }
-  return qk[start + d];
+  return select(0.0, qk[start + min(d, params.D - 1u)], d < params.D);
 }
 
-fn direction(start: u32, d: u32, column: u32) -> f32 {
-  if (d >= params.D || column >= params.F) {
-    return 0.0;
-  }
-  return rotations[start + d * params.R * params.F + column];
-}
-
-fn product(q: vec4f, m0: vec4f, m1: vec4f, m2: vec4f, m3: vec4f) -> vec4f {
-  return q.x * m0 + q.y * m1 + q.z * m2 + q.w * m3;
-}
-
-fn keep(start: u32, y: vec4f) {
-  rotated[start] = y.x;
-  rotated[start + 1u] = y.y;
-  rotated[start + 2u] = y.z;
-  rotated[start + 3u] = y.w;
+fn direction(start: u32, d: u32, column: u32, columns: u32) -> f32 {
+  let inside = d < params.D && column < columns;
+  return select(0.0, rotations[start + select(0u, d * params.R * params.F + column, inside)], inside);
 }
 
 @compute @workgroup_size(64)
@@ -78,108 +65,113 @@ fn main(
   if (index >= params.workgroups) {
     return;
   }
+  let shares = (params.R + params.together - 1u) / params.together;
   let firstToken = index % params.tiles * TOKENS;
-  let round = index / params.tiles % params.R;
-  let localRow = index / params.tiles / params.R;
-  let tokens = min(TOKENS, params.L - firstToken);
+  let firstRound = index / params.tiles % shares * params.together;
+  let localRow = index / params.tiles / shares;
   let row = params.firstRow + localRow;
   let x = lane % 8u;
   let y = lane / 8u;
   let D = params.D;
+  let F = params.F;
   let rowStart = params.qkStart + localRow * params.L * D;
-  let matrixStart = row % params.rotationHeads * D * params.R * params.F + round * params.F;
+  let columns = min(params.together, params.R - firstRound) * F;
+  let matrixStart = row % params.rotationHeads * D * params.R * F + firstRound * F;
+  let token = firstToken + lane;
+  let mine = lane < TOKENS && token < params.L;
+  var padding = false;
+  if (MASKED) {
+    padding = mine && mask[row / params.H * params.L + min(token, params.L - 1u)] == 0;
+  }
 
   // The walk over the columns, one token a lane.
+  var round = firstRound;
   var bucket = 0u;
   var stride = 1u;
   var factor = 0u;
-  var column = 0u;
+  var walked = 0u; // columns of the round
+  var column = 0u; // of the factor
   var best = -1.0;
   var bestIndex = 0u;
 
-  for (var firstColumn = 0u; firstColumn < params.F; firstColumn += COLUMNS) {
-    var sum0 = vec4f();
-    var sum1 = vec4f();
-    var sum2 = vec4f();
-    var sum3 = vec4f();
-    var sum4 = vec4f();
-    var sum5 = vec4f();
-    var sum6 = vec4f();
-    var sum7 = vec4f();
+  for (var firstColumn = 0u; firstColumn < columns; firstColumn += COLUMNS) {
+    var sums: array<vec4f, 2u * ROWS> = array<vec4f, 2u * ROWS>();
     for (var d = 0u; d < D; d += SLICE) {
       workgroupBarrier();
-      for (var i = lane; i < tokens * SLICE / 4u; i += 64u) {
-        let start = rowStart + (firstToken + i / 4u) * D;
+      for (var i = lane; i < TOKENS * SLICE / 4u; i += 64u) {
+        let start = rowStart + min(firstToken + i / 4u, params.L - 1u) * D;
         let depth = d + i % 4u * 4u;
-        queries[i / 4u * Q_PITCH + i % 4u] = vec4f(
+        staged[i / 4u * Q_PITCH + i % 4u] = vec4f(
           query(start, depth), query(start, depth + 1u),
           query(start, depth + 2u), query(start, depth + 3u));
       }
       for (var i = lane; i < SLICE * COLUMNS / 4u; i += 64u) {
-        let depth = d + i / 8u;
-        let c = firstColumn + i % 8u * 4u;
-        directions[i] = vec4f(
-          direction(matrixStart, depth, c), direction(matrixStart, depth, c + 1u),
-          direction(matrixStart, depth, c + 2u), direction(matrixStart, depth, c + 3u));
+        let depth = d + i / 16u;
+        let c = firstColumn + i % 16u * 4u;
+        staged[DIRECTIONS + i] = vec4f(
+          direction(matrixStart, depth, c, columns), direction(matrixStart, depth, c + 1u, columns),
+          direction(matrixStart, depth, c + 2u, columns), direction(matrixStart, depth, c + 3u, columns));
       }
       workgroupBarrier();
-      for (var k = 0u; k < SLICE / 4u; k++) {
-        let m0 = directions[(4u * k) * 8u + x];
-        let m1 = directions[(4u * k + 1u) * 8u + x];
-        let m2 = directions[(4u * k + 2u) * 8u + x];
-        let m3 = directions[(4u * k + 3u) * 8u + x];
-        sum0 += product(queries[y * Q_PITCH + k], m0, m1, m2, m3);
-        if (tokens <= 8u) {
-          continue; // decoding hashes a few tokens at a time
+      for (var k = 0u; 4u * k < min(D - d, SLICE); k++) {
+        var m: array<vec4f, 8> = array<vec4f, 8>(); // four depths, two halves of the columns
+        for (var i = 0u; i < 8u; i++) {
+          m[i] = staged[DIRECTIONS + (4u * k + i / 2u) * 16u + i % 2u * 8u + x];
         }
-        sum1 += product(queries[(y + 8u) * Q_PITCH + k], m0, m1, m2, m3);
-        sum2 += product(queries[(y + 16u) * Q_PITCH + k], m0, m1, m2, m3);
-        sum3 += product(queries[(y + 24u) * Q_PITCH + k], m0, m1, m2, m3);
-        sum4 += product(queries[(y + 32u) * Q_PITCH + k], m0, m1, m2, m3);
-        sum5 += product(queries[(y + 40u) * Q_PITCH + k], m0, m1, m2, m3);
-        sum6 += product(queries[(y + 48u) * Q_PITCH + k], m0, m1, m2, m3);
-        sum7 += product(queries[(y + 56u) * Q_PITCH + k], m0, m1, m2, m3);
+        for (var a = 0u; a < ROWS; a++) {
+          let q = staged[(y + 8u * a) * Q_PITCH + k];
+          for (var half = 0u; half < 2u; half++) {
+            var sum = fma(vec4f(q.x), m[half], sums[2u * a + half]);
+            sum = fma(vec4f(q.y), m[2u + half], sum);
+            sum = fma(vec4f(q.z), m[4u + half], sum);
+            sums[2u * a + half] = fma(vec4f(q.w), m[6u + half], sum);
+          }
+        }
       }
     }
-    keep(y * Y_PITCH + 4u * x, sum0);
-    keep((y + 8u) * Y_PITCH + 4u * x, sum1);
-    keep((y + 16u) * Y_PITCH + 4u * x, sum2);
-    keep((y + 24u) * Y_PITCH + 4u * x, sum3);
-    keep((y + 32u) * Y_PITCH + 4u * x, sum4);
-    keep((y + 40u) * Y_PITCH + 4u * x, sum5);
-    keep((y + 48u) * Y_PITCH + 4u * x, sum6);
-    keep((y + 56u) * Y_PITCH + 4u * x, sum7);
-    workgroupBarrier();
-    let columns = min(COLUMNS, params.F - firstColumn);
-    for (var c = 0u; c < columns; c++) {
-      let half = params.halves[factor / 4u][factor % 4u];
-      let value = rotated[lane * Y_PITCH + c];
-      let size = abs(value);
-      // y ≥ 0 stands at its column, y < 0 in the mirrored half; of equals, the lower index wins.
-      let candidate = select(column + half, column, value >= 0.0);
-      if (size > best || (size == best && candidate < bestIndex)) {
-        best = size;
-        bestIndex = candidate;
-      }
-      column += 1u;
-      if (column == half) {
-        bucket += bestIndex * stride;
-        stride *= 2u * half;
-        factor += 1u;
-        column = 0u;
-        best = -1.0;
-        bestIndex = 0u;
-      }
-    }
-  }
 
-  let token = firstToken + lane;
-  if (token < params.L) {
-    if (MASKED) {
-      if (mask[row / params.H * params.L + token] == 0) {
-        bucket = params.N;
+    for (var half = 0u; half < 2u; half++) {
+      workgroupBarrier();
+      for (var a = 0u; a < ROWS; a++) {
+        staged[(y + 8u * a) * Y_PITCH + x] = select(sums[2u * a], sums[2u * a + 1u], half == 1u);
+      }
+      workgroupBarrier();
+      // The part of a factor that this half holds, and the next, until either ends.
+      let width = min(COLUMNS / 2u, columns - min(columns, firstColumn + COLUMNS / 2u * half));
+      for (var done = 0u; done < width;) {
+        let size = params.halves[factor / 4u][factor % 4u];
+        let part = min(size - column, width - done);
+        for (var c = 0u; c < part; c++) {
+          let value = staged[lane % TOKENS * Y_PITCH + (done + c) / 4u][(done + c) % 4u];
+          // y ≥ 0 stands at its column, y < 0 in the mirrored half; of equals, the lower index wins.
+          let candidate = column + c + select(size, 0u, value >= 0.0);
+          let better = abs(value) > best || (abs(value) == best && candidate < bestIndex);
+          best = select(best, abs(value), better);
+          bestIndex = select(bestIndex, candidate, better);
+        }
+        done += part;
+        column += part;
+        walked += part;
+        if (column == size) {
+          bucket += bestIndex * stride;
+          stride *= 2u * size;
+          factor += 1u;
+          column = 0u;
+          best = -1.0;
+          bestIndex = 0u;
+        }
+        if (walked == F) {
+          if (mine) {
+            buckets[params.bucketsStart + (localRow * params.R + round) * params.L + token] =
+              i32(select(bucket, params.N, padding));
+          }
+          round += 1u;
+          bucket = 0u;
+          stride = 1u;
+          factor = 0u;
+          walked = 0u;
+        }
       }
     }
-    buckets[params.bucketsStart + (localRow * params.R + round) * params.L + token] = i32(bucket);
   }
 }

@@ -3,8 +3,8 @@
 //   counts [rows, slices, N+1]   →   the same buffer: slot of the first token of (key, slice) in its row
 //   with WRITE_EDGES the first slot of each key, and of none: index [rows, N+2], from windowsStart on
 //
-// An exclusive prefix sum in the order key, then slice. One workgroup per row, one lane per key, 256
-// keys at a time; no workgroup waits for another.
+// An exclusive prefix sum in the order key, then slice. One workgroup per row, 64 lanes, each with as
+// many consecutive keys; no workgroup waits for another.
 
 override WRITE_EDGES: bool = false;
 
@@ -19,11 +19,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> counts: array<u32>;
 @group(0) @binding(2) var<storage, read_write> index: array<u32>;
 
-const LANES: u32 = 256u;
+const LANES: u32 = 64u;
 
 var<workgroup> sums: array<u32, LANES>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -35,43 +35,41 @@ fn main(
   }
   let size = params.N + 1u;
   let rowStart = row * params.slices * size;
-  var before = 0u;
+  let share = (size + LANES - 1u) / LANES;
+  let first = min(lane * share, size);
+  let end = min(first + share, size);
 
-  for (var base = 0u; base < size; base += LANES) {
-    let key = base + lane;
-    var total = 0u;
-    if (key < size) {
-      for (var slice = 0u; slice < params.slices; slice++) {
-        total += counts[rowStart + slice * size + key];
-      }
+  var total = 0u;
+  for (var key = first; key < end; key++) {
+    for (var slice = 0u; slice < params.slices; slice++) {
+      total += counts[rowStart + slice * size + key];
     }
-    sums[lane] = total;
+  }
+  sums[lane] = total;
+  workgroupBarrier();
+  for (var step = 1u; step < LANES; step *= 2u) {
+    var left = 0u;
+    if (lane >= step) {
+      left = sums[lane - step];
+    }
     workgroupBarrier();
-    for (var step = 1u; step < LANES; step *= 2u) {
-      var left = 0u;
-      if (lane >= step) {
-        left = sums[lane - step];
-      }
-      workgroupBarrier();
-      sums[lane] += left;
-      workgroupBarrier();
-    }
-    if (key < size) {
-      var slot = before + sums[lane] - total;
-      if (WRITE_EDGES) {
-        index[params.windowsStart + row * (size + 1u) + key] = slot;
-      }
-      for (var slice = 0u; slice < params.slices; slice++) {
-        let at = rowStart + slice * size + key;
-        let count = counts[at];
-        counts[at] = slot;
-        slot += count;
-      }
-    }
-    before += sums[LANES - 1u];
+    sums[lane] += left;
     workgroupBarrier();
   }
-  if (WRITE_EDGES && lane == 0u) {
-    index[params.windowsStart + row * (size + 1u) + size] = before;
+
+  var slot = sums[lane] - total;
+  for (var key = first; key < end; key++) {
+    if (WRITE_EDGES) {
+      index[params.windowsStart + row * (size + 1u) + key] = slot;
+    }
+    for (var slice = 0u; slice < params.slices; slice++) {
+      let at = rowStart + slice * size + key;
+      let count = counts[at];
+      counts[at] = slot;
+      slot += count;
+    }
+  }
+  if (WRITE_EDGES && lane == LANES - 1u) {
+    index[params.windowsStart + row * (size + 1u) + size] = slot;
   }
 }

@@ -13,6 +13,12 @@ const HASH_TILE = 64;
 /** Numbers, Dp to a token, that a workgroup of hash/hadamard holds. */
 const HADAMARD_NUMBERS = 2048;
 const TOKEN_TILE = 64;
+/** Keys for which a workgroup of sort/place holds bits, padding's among them. */
+const MASKED_KEYS = 1024;
+/** Columns of a tile of hash/rotate. */
+const HASH_COLUMNS = 64;
+/** Decoding hashes a few tokens at a time. */
+const FEW_TOKENS = 8;
 
 /** Slices of a row to sort are at least this long, and four times as long as there are buckets. */
 const LEAST_SLICE = 1024;
@@ -77,7 +83,7 @@ export function opPasses(
     case 'LshAttention':
       return [...sortPasses(shape, settings, layout), ...forwardPasses(shape, settings, layout, device)];
     case 'LshAttentionGradient':
-      return [...sortPasses(shape, settings, layout), ...backwardPasses(shape, settings, layout)];
+      return [...sortPasses(shape, settings, layout), ...backwardPasses(shape, settings, layout, device)];
   }
 }
 
@@ -98,22 +104,27 @@ function slicing(L: number, N: number): { slices: number; sliceLength: number } 
 }
 
 function hashPass({ H, L, D }: Shape, settings: Settings, { firstRow, rows, starts }: BatchLayout): Pass {
-  const { R, F, N, hadamard } = settings;
-  const tile = hadamard ? Math.min(HASH_TILE, HADAMARD_NUMBERS / hadamardShape({ D, F }).Dp) : HASH_TILE;
+  const { R, F, N, hadamard, rotationHeads } = settings;
+  const ROWS = L <= FEW_TOKENS ? 1 : HASH_TILE / FEW_TOKENS;
+  const tile = hadamard
+    ? Math.min(HASH_TILE, HADAMARD_NUMBERS / hadamardShape({ D, F }).Dp)
+    : FEW_TOKENS * ROWS;
   const tiles = Math.ceil(L / tile);
+  // A tile of columns is as wide as several rounds.
+  const together = hadamard ? 1 : Math.min(R, Math.max(1, Math.floor(HASH_COLUMNS / F)));
   return {
     kernel: hadamard ? 'hash/hadamard' : 'hash/rotate',
     constants: { MASKED: Number(settings.masked) },
-    sizes: {},
+    sizes: hadamard ? {} : { ROWS },
     params: {
       ...{ H, L, D, R, F, N, tiles, firstRow },
-      ...(hadamard ? {} : { rotationHeads: settings.rotationHeads }),
+      ...(hadamard ? {} : { rotationHeads, together }),
       qkStart: starts.qk as number,
       bucketsStart: starts.buckets as number,
       halves: settings.factors.map((f) => f / 2),
     },
     aliases: settings.masked ? {} : { mask: 'unused' },
-    workgroups: tiles * R * rows,
+    workgroups: tiles * Math.ceil(R / together) * rows,
   };
 }
 
@@ -143,7 +154,7 @@ function sortPasses({ L }: Shape, settings: Settings, { rows, starts }: BatchLay
     {
       ...sort,
       kernel: 'sort/place',
-      constants: { WRITE_CHUNKS: Number(remembersChunks(settings)) },
+      constants: { WRITE_CHUNKS: Number(remembersChunks(settings)), MASKS: Number(N < MASKED_KEYS) },
       params: { ...params, C },
       aliases: keys,
     },
@@ -220,16 +231,16 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
   return [normalisePass(shape, settings, layout), ...rounds];
 }
 
-function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): Pass[] {
-  const { L, D, E } = shape;
+function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass[] {
+  const { L, E } = shape;
   const { rows, starts } = layout;
-  const gradStart = starts.grad as number;
   const delta: Pass = {
     kernel: 'attend/delta',
     constants: {},
     sizes: {},
     params: {
-      ...{ E, tokens: rows * L, gradStart },
+      ...{ E, tokens: rows * L },
+      gradStart: starts.grad as number,
       outStart: starts.out as number,
       lseStart: starts.lse as number,
       lseGradStart: starts.lseGrad as number,
@@ -237,22 +248,49 @@ function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout): 
     aliases: {},
     workgroups: Math.ceil((rows * L) / TOKEN_TILE),
   };
-  const rounds = Array.from({ length: settings.R }, (_, round): Pass[] => {
-    const common = pairs(shape, settings, layout, round);
-    const params = {
-      ...common.params,
-      gradStart,
-      dqkStart: starts.dqk as number,
-      dvStart: starts.dv as number,
-      logitScale: settings.scale * Math.LOG2E,
-      scale: settings.scale,
-    };
+  const rounds = Array.from({ length: settings.R }, (_, round) =>
+    backwardRound(shape, settings, layout, device, round),
+  );
+  return [normalisePass(shape, settings, layout), delta, ...rounds.flat()];
+}
+
+function backwardRound(
+  shape: Shape,
+  settings: Settings,
+  layout: BatchLayout,
+  device: DeviceTraits,
+  round: number,
+): Pass[] {
+  const { rows, starts } = layout;
+  const { L, D, E } = shape;
+  const common = pairs(shape, settings, layout, round);
+  const params = {
+    ...common.params,
+    gradStart: starts.grad as number,
+    dqkStart: starts.dqk as number,
+    dvStart: starts.dv as number,
+    logitScale: settings.scale * Math.LOG2E,
+    scale: settings.scale,
+  };
+  const { subgroup, rows: ROWS } = variantOf('attend/backward', shape, device);
+  if (!subgroup) {
     const DEPTH_VECTORS = vectors(D);
     const COLUMN_VECTORS = vectors(E);
     return [
       { ...common, kernel: 'attend/backward_query', sizes: { DEPTH_VECTORS }, params },
       { ...common, kernel: 'attend/backward_key', sizes: { DEPTH_VECTORS, COLUMN_VECTORS }, params },
     ];
-  });
-  return [normalisePass(shape, settings, layout), delta, ...rounds.flat()];
+  }
+  const tiles = Math.ceil(L / (TOKEN_TILE * ROWS));
+  const pass = {
+    ...common,
+    constants: { DROPOUT: Number(settings.dropout > 0), LOOPED: Number(device.software) },
+    sizes: { ROWS, SUBGROUP: device.subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
+    params: { ...params, tiles },
+    workgroups: rows * tiles,
+  };
+  return [
+    { ...pass, kernel: 'attend/backward_query_subgroup' },
+    { ...pass, kernel: 'attend/backward_key_subgroup' },
+  ];
 }

@@ -1,5 +1,7 @@
 import attendBackwardKey from '../../kernels/attend/backward_key.wgsl?raw';
+import attendBackwardKeySubgroup from '../../kernels/attend/backward_key_subgroup.wgsl?raw';
 import attendBackwardQuery from '../../kernels/attend/backward_query.wgsl?raw';
+import attendBackwardQuerySubgroup from '../../kernels/attend/backward_query_subgroup.wgsl?raw';
 import attendDelta from '../../kernels/attend/delta.wgsl?raw';
 import attendForward from '../../kernels/attend/forward.wgsl?raw';
 import attendForwardSubgroup from '../../kernels/attend/forward_subgroup.wgsl?raw';
@@ -76,6 +78,14 @@ const BACKWARD_INPUTS = {
   buckets: 'read',
   index: 'read',
 } as const;
+const BACKWARD_QUERY = {
+  params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart'), ...SCALES, ...DROPOUT_PARAMS],
+  buffers: { ...BACKWARD_INPUTS, dqk: 'write' },
+} satisfies Omit<Kernel, 'code'>;
+const BACKWARD_KEY = {
+  params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart', 'dvStart'), ...SCALES, ...DROPOUT_PARAMS],
+  buffers: { ...BACKWARD_INPUTS, dqk: 'write', dv: 'write' },
+} satisfies Omit<Kernel, 'code'>;
 
 /** What the kernels of exact attention begin with. */
 const DENSE_PARAMS: readonly Field[] = [
@@ -98,7 +108,7 @@ export const kernels = {
     code: hashRotate,
     params: [
       ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
-      ...u32('qkStart', 'bucketsStart'),
+      ...u32('qkStart', 'bucketsStart', 'together'),
       { name: 'halves', type: 'u32', length: 20 },
     ],
     buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
@@ -145,16 +155,10 @@ export const kernels = {
       facts: 'write',
     },
   },
-  'attend/backward_query': {
-    code: attendBackwardQuery,
-    params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart'), ...SCALES, ...DROPOUT_PARAMS],
-    buffers: { ...BACKWARD_INPUTS, dqk: 'write' },
-  },
-  'attend/backward_key': {
-    code: attendBackwardKey,
-    params: [...PAIR_PARAMS, ...u32('gradStart', 'dqkStart', 'dvStart'), ...SCALES, ...DROPOUT_PARAMS],
-    buffers: { ...BACKWARD_INPUTS, dqk: 'write', dv: 'write' },
-  },
+  'attend/backward_query': { code: attendBackwardQuery, ...BACKWARD_QUERY },
+  'attend/backward_query_subgroup': { code: attendBackwardQuerySubgroup, ...BACKWARD_QUERY },
+  'attend/backward_key': { code: attendBackwardKey, ...BACKWARD_KEY },
+  'attend/backward_key_subgroup': { code: attendBackwardKeySubgroup, ...BACKWARD_KEY },
   'dense/forward': {
     code: denseForward,
     params: [...DENSE_PARAMS, ...u32('outStart', 'lseStart')],

@@ -36,12 +36,16 @@ describe('hash/rotate', () => {
         const qk = normals(B * H * L * D, L);
         const rotations = normals(rotationHeads * D * R * F, D);
         const mask = integers(B * L, 3, 5);
-        const tiles = Math.ceil(L / 64);
-        const workgroups = tiles * R * B * H;
+        // One token a lane with rotations of each head, all rounds at once with a shared rotation.
+        const ROWS = rotationHeads === H ? 1 : 8;
+        const together = rotationHeads === H ? 1 : R;
+        const tiles = Math.ceil(L / (8 * ROWS));
+        const workgroups = tiles * Math.ceil(R / together) * B * H;
         const { buckets } = await runKernel('hash/rotate', {
           constants: { MASKED: Number(masked) },
+          sizes: { ROWS },
           params: {
-            ...{ H, L, D, R, F, N, tiles, rotationHeads, firstRow: 0, qkStart: 0, bucketsStart: 0 },
+            ...{ H, L, D, R, F, N, tiles, rotationHeads, firstRow: 0, qkStart: 0, bucketsStart: 0, together },
             halves: factors.map((f) => f / 2),
           },
           workgroups,
@@ -66,7 +70,7 @@ describe('hash/rotate', () => {
     const rotations = Float32Array.from({ length: 16 }, (_, i) => Number(i % 5 === 0));
     const { buckets } = await runKernel('hash/rotate', {
       params: {
-        ...{ H: 1, L: 4, D: 4, R: 1, F: 4, N: 8, tiles: 1, rotationHeads: 1 },
+        ...{ H: 1, L: 4, D: 4, R: 1, F: 4, N: 8, tiles: 1, rotationHeads: 1, together: 1 },
         ...{ firstRow: 0, qkStart: 0, bucketsStart: 0, halves: [4] },
       },
       workgroups: 1,
@@ -86,7 +90,7 @@ describe('hash/rotate', () => {
       constants: { MASKED: 1 },
       params: {
         ...{ H, L, D, R, F: 4, N: 8, tiles: 1, rotationHeads: H, firstRow, bucketsStart, halves: [4] },
-        qkStart: firstRow * L * D,
+        ...{ qkStart: firstRow * L * D, together: 1 },
       },
       workgroups: R * rows,
       buffers: { qk, rotations, mask, buckets: garbage(B * H * R * L) },
@@ -170,7 +174,7 @@ describe('sort', () => {
       expect(scanned.index, 'edges').toEqual(withEdges);
 
       const placed = await runKernel('sort/place', {
-        constants: { WRITE_CHUNKS: WRITE },
+        constants: { WRITE_CHUNKS: WRITE, MASKS: Number(N < 1024 && WRITE === 1) },
         params,
         workgroups: rows * slices,
         buffers: { keys, counts: slots, index: untouched },

@@ -1,17 +1,17 @@
 /**
- * LSH attention from tf ops, for every backend without our kernels. The same steps as the kernels:
- * sort, attend round by round, merge by log-sum-exp. Its gradient is that of its ops; the sort is a
- * permutation, and so is its gradient.
+ * LSH attention from tf ops, for every backend without our kernels: sort, attend round by round, merge.
+ * Its gradient is that of its ops.
  */
 import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import { detach } from '../detach.js';
 import { dropoutWeights } from '../dropout.js';
 import { NOTHING_SEEN } from '../options.js';
 import type { AttentionInputs, Settings, Shape } from '../settings.js';
 import { attendInBuckets } from './allPairs.js';
-import { flat, pairsOf, sortRound } from './pairs.js';
-import { type Attended, keysOf, lastResort, maskedSoftmax, merge } from './softmax.js';
-import { ringWindows, windows } from './windows.js';
+import { type Pairs, pairsOf, sortRound } from './pairs.js';
+import { rowsAt } from './rows.js';
+import { type Attended, keysOf, lastResort } from './softmax.js';
 
 /** `[out, lse]` of shapes `[B, H, L, E]` and `[B, H, L]`. */
 export function composedAttention(inputs: AttentionInputs, shape: Shape, settings: Settings): Tensor[] {
@@ -26,6 +26,15 @@ export function composedAttention(inputs: AttentionInputs, shape: Shape, setting
   });
 }
 
+/** A round's sums over the keys that each token sees, `[B·H·L, …]`, of `exp(logit − most)`. */
+interface Sums {
+  /** Times values. */
+  readonly out: Tensor;
+  readonly sum: Tensor;
+  /** The largest logit, which has no gradient: a shift changes nothing. */
+  readonly most: Tensor;
+}
+
 function attendInChunks(
   queries: Tensor3D,
   values: Tensor3D,
@@ -33,73 +42,69 @@ function attendInChunks(
   shape: Shape,
   settings: Settings,
 ): Attended {
-  const { B, H, L, E } = shape;
-  const { R, C, P, A, wrap, scale } = settings;
-  const rows = B * H;
-  const sorted = Array.from({ length: R }, (_, r) => sortRound(buckets, r, shape, settings));
-  const sortedQueries = sorted.map((round) => permute(queries, round.order, round.slotOf));
-  const sortedValues = sorted.map((round) => permute(values, round.order, round.slotOf));
-  const sortedKeys = sortedQueries.map(keysOf);
-  const n = Math.ceil(L / C);
-  const windowsOfRound = (rounds: readonly Tensor[], r: number) =>
-    wrap ? ringWindows(rounds, r, { n, C, P, A }) : windows(rounds[r] as Tensor, { n, C, P, A });
-
-  let attended: Attended = { out: tf.zeros([rows, L, E]), lse: tf.fill([rows, L, 1], NOTHING_SEEN) };
-  for (const [r, round] of sorted.entries()) {
-    const { admitted, tokens } = pairsOf(r, sorted, shape, settings);
-    const q = windows(sortedQueries[r] as Tensor, { n, C, P: 0, A: 0 });
-    const k = windowsOfRound(sortedKeys, r);
-    const logits = tf.mul(tf.matMul(q, k, false, true), scale);
-    const kept = settings.dropout === 0 ? undefined : keptPairs(r, tokens, logits.shape, shape, settings);
-    const ofSlots = maskedSoftmax(logits, admitted, windowsOfRound(sortedValues, r), kept);
-    // Back from slots to positions.
-    const back = (x: Tensor) => {
-      const width = x.shape[2] as number;
-      const slots = tf.slice(tf.reshape(x, [rows, n * C, width]), 0, [rows, L, width]);
-      return permute(slots as Tensor3D, round.slotOf, round.order);
-    };
-    attended = merge(attended, { out: back(ofSlots.out), lse: back(ofSlots.lse) });
-  }
-  return attended;
+  const { B, H, L } = shape;
+  const flat = (x: Tensor) => tf.reshape(x, [B * H * L, -1]) as Tensor2D;
+  const q = flat(tf.mul(queries, settings.scale));
+  const k = flat(keysOf(queries));
+  const v = flat(values);
+  const ids = buckets.dataSync() as Int32Array;
+  const sorted = Array.from({ length: settings.R }, (_, r) => sortRound(ids, r, shape, settings));
+  const seeing = new Uint8Array(B * H * L);
+  const rounds = sorted.map(({ slotOf }, r) =>
+    // What a round has computed on its way is gone before the next, unless a gradient asks for it.
+    tf.tidy(() => {
+      const pairs = pairsOf(r, sorted, shape, settings, seeing);
+      return { ...sumsOf(q, k, v, pairs, slotOf, r, shape, settings) };
+    }),
+  );
+  const { out, lse } = merge(rounds, tf.tensor(Float32Array.from(seeing), [B * H * L, 1]));
+  return { out: tf.reshape(out, values.shape), lse: tf.reshape(lse, [B * H, L, 1]) };
 }
 
-/**
- * Row `r` of `x` in the order of `to[r]`. tfjs's gather has a gradient that is quadratic on cpu and
- * missing on wasm; a permutation's is the inverse permutation, `from`.
- */
-function permute(x: Tensor3D, to: Tensor2D, from: Tensor2D): Tensor3D {
-  const [rows, L, width] = x.shape;
-  const gather = (table: Tensor, indices: Tensor) =>
-    tf.reshape(tf.gather(tf.reshape(table, [rows * L, width]), flat(indices as Tensor2D, L)), [
-      rows,
-      L,
-      width,
-    ]);
-  const op = tf.customGrad((table, save) => {
-    (save as (tensors: Tensor[]) => void)([from]);
-    return {
-      value: gather(table as Tensor, to),
-      gradFunc: (dy: Tensor, saved: Tensor[]) => gather(dy, saved[0] as Tensor),
-    };
-  });
-  return op(x) as Tensor3D;
-}
-
-/** Dropout's multipliers for the pairs of a round. The tokens are read back: tf ops have no such hash. */
-function keptPairs(
+/** Attends in a round, and takes the results from slots back to tokens. */
+function sumsOf(
+  q: Tensor2D,
+  k: Tensor2D,
+  v: Tensor2D,
+  { queries, keys, bias }: Pairs,
+  slotOf: Int32Array,
   r: number,
-  { queries, keys }: { readonly queries: Tensor; readonly keys: Tensor },
-  blocks: readonly number[],
-  { B, H }: Shape,
-  { dropout, seed }: Settings,
-): Tensor {
-  const [count, queriesPerBlock, keysPerBlock] = blocks as [number, number, number];
-  const weights = dropoutWeights({ B, H }, { p: dropout, seed }, r, {
-    blocks: count / (B * H),
-    queries: queries.dataSync(),
-    keys: keys.dataSync(),
-    queriesPerBlock,
-    keysPerBlock,
-  });
-  return tf.tensor(weights, [count, queriesPerBlock, keysPerBlock]);
+  { B, H, L }: Shape,
+  { C, dropout, seed }: Settings,
+): Sums {
+  const n = Math.ceil(L / C);
+  const chunksOf = (x: Tensor2D, indices: Int32Array) =>
+    tf.reshape(rowsAt(x, indices), [B * H * n, -1, x.shape[1]]);
+  const logits = tf.matMul(chunksOf(q, queries), chunksOf(k, keys), false, true);
+  const masked = tf.add(logits, tf.tensor(bias, logits.shape));
+  const most = detach(tf.max(masked, 2, true));
+  const weights = tf.exp(tf.sub(masked, most));
+  const kept = () =>
+    dropoutWeights({ B, H }, { p: dropout, seed }, r, {
+      blocks: n,
+      queries: queries.map((query) => query % L),
+      keys: keys.map((key) => key % L),
+      queriesPerBlock: C,
+      keysPerBlock: keys.length / (B * H * n),
+    });
+  const dropped = dropout === 0 ? weights : tf.mul(weights, tf.tensor(kept(), weights.shape));
+  const slots = slotOf.map((slot, token) => Math.floor(token / L) * n * C + slot);
+  const toTokens = (x: Tensor) => rowsAt(tf.reshape(x, [B * H * n * C, -1]) as Tensor2D, slots);
+  return {
+    out: toTokens(tf.matMul(dropped, chunksOf(v, keys))),
+    sum: toTokens(tf.sum(weights, 2, true)),
+    most: toTokens(most),
+  };
+}
+
+/** The rounds as one. `seeing` is 0 for a token that has seen nothing, whatever its sums are, else 1. */
+function merge(rounds: readonly Sums[], seeing: Tensor): Attended {
+  const alone = tf.sub(1, seeing);
+  const most = rounds.map((round) => round.most).reduce((a, b) => tf.maximum(a, b));
+  const factors = rounds.map((round) => tf.exp(tf.sub(round.most, most)));
+  const sums = rounds.map(({ sum }, r) => tf.mul(sum, factors[r] as Tensor));
+  const sum = tf.add(tf.addN(sums), alone);
+  const outs = rounds.map(({ out }, r) => tf.mul(out, tf.div(factors[r] as Tensor, sum)));
+  const lse = tf.add(most, tf.log(sum));
+  return { out: tf.addN(outs), lse: tf.add(tf.mul(lse, seeing), tf.mul(alone, NOTHING_SEEN)) };
 }

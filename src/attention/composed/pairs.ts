@@ -1,155 +1,200 @@
-/** Who sees whom in a round, from tf ops: the sort and the windows of the composed path. */
-import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
-import * as tf from '@tensorflow/tfjs-core';
+/**
+ * Who sees whom in a round: the sort and the windows of the composed path, in plain arrays. tfjs has no
+ * sort, and a dozen ops over all pairs to say who sees whom take longer than to attend.
+ */
+import { NOTHING_SEEN } from '../options.js';
 import type { Settings, Shape } from '../settings.js';
 
-/** A round's permutation and what later rounds ask of it; all `[rows, L]` int32. */
+/** A round's permutation and what later rounds ask of it; all `[rows, L]`. */
 export interface SortedRound {
   /** Token at each slot. */
-  readonly order: Tensor2D;
+  readonly order: Int32Array;
   /** Slot of each token. */
-  readonly slotOf: Tensor2D;
+  readonly slotOf: Int32Array;
   /** Chunk of each token. */
-  readonly chunk: Tensor2D;
+  readonly chunkOf: Int32Array;
   /** Bucket of each token, N for padding wherever it is sorted. */
-  readonly bucket: Tensor2D;
+  readonly bucketOf: Int32Array;
 }
 
 /** Sorts a round of `buckets [rows, R, L]`: 0 … N, or −1−b for padding among the tokens of bucket b. */
-export function sortRound(buckets: Tensor3D, r: number, { B, H, L }: Shape, { C, N }: Settings): SortedRound {
-  const ids = tf.reshape(tf.slice(buckets, [0, r, 0], [B * H, 1, L]), [B * H, L]);
-  const zero = tf.scalar(0, 'int32');
-  const most = tf.scalar(N, 'int32');
-  const unpadded = tf.maximum(ids, tf.sub(tf.scalar(-1, 'int32'), ids));
-  const order = argsort(tf.minimum(unpadded, most) as Tensor2D);
-  const slotOf = argsort(order);
-  const chunk = tf.floorDiv(slotOf, tf.scalar(C, 'int32')) as Tensor2D;
-  const isReal = tf.logicalAnd(tf.greaterEqual(ids, zero), tf.less(ids, most));
-  return { order, slotOf, chunk, bucket: tf.where(isReal, ids, tf.fill(ids.shape, N, 'int32')) as Tensor2D };
+export function sortRound(
+  buckets: Int32Array,
+  r: number,
+  { B, H, L }: Shape,
+  { R, C, N }: Settings,
+): SortedRound {
+  const [order, slotOf, chunkOf, bucketOf] = Array.from({ length: 4 }, () => new Int32Array(B * H * L));
+  const sorted = { order, slotOf, chunkOf, bucketOf } as SortedRound;
+  const first = new Int32Array(N + 2);
+  for (let row = 0; row < B * H; row++) {
+    const ids = buckets.subarray((row * R + r) * L, (row * R + r + 1) * L);
+    const sortedAs = ids.map((id) => Math.min(Math.max(id, -1 - id), N));
+    first.fill(0);
+    for (const key of sortedAs) {
+      first[key + 1] = (first[key + 1] as number) + 1;
+    }
+    for (let key = 0; key < N; key++) {
+      first[key + 1] = (first[key + 1] as number) + (first[key] as number);
+    }
+    for (let token = 0; token < L; token++) {
+      const key = sortedAs[token] as number;
+      const id = ids[token] as number;
+      const slot = first[key] as number;
+      first[key] = slot + 1;
+      sorted.order[row * L + slot] = token;
+      sorted.slotOf[row * L + token] = slot;
+      sorted.chunkOf[row * L + token] = Math.floor(slot / C);
+      sorted.bucketOf[row * L + token] = id >= 0 && id < N ? id : N;
+    }
+  }
+  return sorted;
 }
 
-/** A stable argsort of rows of small integers: tfjs has none, but topk prefers the lower index. */
-function argsort(keys: Tensor2D): Tensor2D {
-  return tf.topk(tf.neg(keys), keys.shape[1]).indices as Tensor2D;
-}
-
-/** Row indices into a `[rows · perRow, …]` tensor from indices within rows. */
-export function flat(indices: Tensor2D, perRow: number): Tensor {
-  const rows = indices.shape[0];
-  const starts = tf.reshape(tf.mul(tf.range(0, rows, 1, 'int32'), tf.scalar(perRow, 'int32')), [rows, 1]);
-  return tf.reshape(tf.add(indices, starts), [-1]);
-}
-
-/** A round's queries and keys by chunk: n chunks of C queries, each with W keys. */
+/** A round's queries and keys by chunk: n chunks of C queries, each with W = (1+P+A)·C keys. */
 export interface Pairs {
-  /** `[rows·n, C, W]` float32: 1 where the pair counts, else 0. */
-  readonly admitted: Tensor;
-  /** The tokens behind them, `[rows, n·C]` and `[rows, n·W]`. */
-  readonly tokens: { readonly queries: Tensor; readonly keys: Tensor };
+  /** Tokens, counted through all rows, `[rows, n, C]` and `[rows, n, W]`; -1 where there is none. */
+  readonly queries: Int32Array;
+  readonly keys: Int32Array;
+  /** What is added to their logits, `[rows, n, C, W]`: 0 where the pair counts, else {@link NOTHING_SEEN}. */
+  readonly bias: Float32Array;
 }
 
-/** Who sees whom in round `r`. */
+/** The pairs of round `r`. Tokens that see something are marked in `seeing [rows, L]`. */
 export function pairsOf(
   r: number,
   sorted: readonly SortedRound[],
   { B, H, L }: Shape,
   settings: Settings,
+  seeing: Uint8Array,
 ): Pairs {
-  const { R, C, P, A, N } = settings;
-  const rows = B * H;
+  const { C, P, A } = settings;
   const n = Math.ceil(L / C);
   const W = (1 + P + A) * C;
-  const slots = windowSlots(r, n, L, settings);
-  const order = tf.concat(
-    sorted.map((round) => round.order),
-    1,
-  );
-  const tokensAt = (slotsOf: Int32Array) =>
-    tf.reshape(tf.gather(order, tf.tensor1d(slotsOf, 'int32'), 1), [rows, slotsOf.length]) as Tensor2D;
-  const queryToken = tokensAt(slots.query);
-  const keyToken = tokensAt(slots.key);
-  const queryRows = flat(queryToken, L);
-  const keyRows = flat(keyToken, L);
-  const asQueries = (x: Tensor) => tf.reshape(x, [rows * n, C, 1]);
-  const asKeys = (x: Tensor) => tf.reshape(x, [rows * n, 1, W]);
-  const ofQueries = (table: Tensor) => asQueries(tf.gather(tf.reshape(table, [-1]), queryRows));
-  const ofKeys = (table: Tensor) => asKeys(tf.gather(tf.reshape(table, [-1]), keyRows));
-
-  // Buckets of all rounds, no two rounds sharing an id; with 'wrap' a key may be of another round.
-  const buckets = tf.concat(
-    sorted.map(({ bucket }, round) => tf.add(bucket, tf.scalar(round * (N + 1), 'int32'))),
-    1,
-  );
-  const bucketsAt = (token: Tensor, starts: Int32Array) =>
-    tf.gather(
-      tf.reshape(buckets, [-1]),
-      flat(tf.add(token, tf.tensor2d(starts, [1, starts.length], 'int32')) as Tensor2D, R * L),
-    );
-  const queryBucket = asQueries(
-    bucketsAt(
-      queryToken,
-      slots.query.map((slot) => slot - (slot % L)),
-    ),
-  );
-  const keyBucket = asKeys(
-    bucketsAt(
-      keyToken,
-      slots.key.map((slot) => slot - (slot % L)),
-    ),
-  );
-  const isReal = (bucket: Tensor) =>
-    tf.notEqual(tf.mod(bucket, tf.scalar(N + 1, 'int32')), tf.scalar(N, 'int32'));
-  const exists = tf.tile(tf.reshape(tf.tensor1d(slots.keyExists, 'bool'), [1, n, W]), [rows, 1, 1]);
-  const i = asQueries(queryToken);
-  const j = asKeys(keyToken);
-  let admitted = tf.logicalAnd(
-    tf.logicalAnd(asKeys(exists), isReal(keyBucket)),
-    tf.logicalAnd(isReal(queryBucket), settings.causal ? tf.less(j, i) : tf.notEqual(i, j)),
-  );
-  if (!settings.acrossBuckets) {
-    admitted = tf.logicalAnd(admitted, tf.equal(keyBucket, queryBucket));
-  }
-  for (const earlier of settings.correct ? sorted.slice(0, r) : []) {
-    // Each key once: a pair that an earlier round has seen is not seen again.
-    const apart = tf.sub(ofKeys(earlier.chunk), ofQueries(earlier.chunk));
-    let seen = tf.logicalAnd(
-      tf.greaterEqual(apart, tf.scalar(-P, 'int32')),
-      tf.lessEqual(apart, tf.scalar(A, 'int32')),
-    );
-    if (!settings.acrossBuckets) {
-      seen = tf.logicalAnd(seen, tf.equal(ofKeys(earlier.bucket), ofQueries(earlier.bucket)));
+  const { order, bucketOf } = sorted[r] as SortedRound;
+  const queries = new Int32Array(B * H * n * C).fill(-1);
+  const keys = new Int32Array(B * H * n * W).fill(-1);
+  const bias = new Float32Array(B * H * n * C * W).fill(NOTHING_SEEN);
+  const earlier = (settings.correct ? sorted.slice(0, r) : []).map((round) => new SeenBefore(round, n, W));
+  for (let block = 0; block < B * H * n; block++) {
+    const row = Math.floor(block / n) * L;
+    const chunk = block % n;
+    const window = keys.subarray(block * W, (block + 1) * W);
+    const buckets = fillWindow(window, chunk, r, row, sorted, L, settings);
+    for (const seen of earlier) {
+      seen.enter(window);
     }
-    admitted = tf.logicalAnd(admitted, tf.logicalNot(seen));
-  }
-  return {
-    admitted: tf.cast(admitted, 'float32'),
-    tokens: { queries: queryToken, keys: keyToken },
-  };
-}
-
-interface WindowSlots {
-  /** Slot, counted through all rounds, of each query `[n·C]` and of each key `[n·W]`. */
-  readonly query: Int32Array;
-  readonly key: Int32Array;
-  readonly keyExists: Uint8Array;
-}
-
-function windowSlots(r: number, n: number, L: number, { R, C, P, A, wrap }: Settings): WindowSlots {
-  const W = (1 + P + A) * C;
-  const query = Int32Array.from({ length: n * C }, (_, slot) => r * L + Math.min(slot, L - 1));
-  const key = new Int32Array(n * W);
-  const keyExists = new Uint8Array(n * W);
-  for (let chunk = 0; chunk < n; chunk++) {
-    for (let w = 0; w < W; w++) {
-      const slot = (chunk - P) * C + w;
-      const inside = slot >= 0 && slot < L;
-      keyExists[chunk * W + w] = Number(inside || wrap);
-      key[chunk * W + w] = wrap ? modulo(r * L + slot, R * L) : r * L + (inside ? slot : 0);
+    for (let slot = chunk * C; slot < Math.min(L, (chunk + 1) * C); slot++) {
+      const query = row + (order[row + slot] as number);
+      const at = block * C + (slot % C);
+      const ofQuery = bias.subarray(at * W, (at + 1) * W);
+      let visible = admit(ofQuery, query, bucketOf[query] as number, window, buckets, settings);
+      for (const seen of earlier) {
+        visible -= seen.exclude(ofQuery, query, settings);
+      }
+      queries[at] = query;
+      seeing[query] = Number(seeing[query] === 1 || visible > 0);
     }
   }
-  return { query, key, keyExists };
+  return { queries, keys, bias };
 }
 
-function modulo(a: number, b: number): number {
-  return ((a % b) + b) % b;
+/** Fills in the keys of a chunk's window, and returns their buckets: N where they are none, or padding. */
+function fillWindow(
+  window: Int32Array,
+  chunk: number,
+  r: number,
+  row: number,
+  sorted: readonly SortedRound[],
+  L: number,
+  { R, C, P, N, wrap }: Settings,
+): Int32Array {
+  const buckets = new Int32Array(window.length).fill(N);
+  for (let w = 0; w < window.length; w++) {
+    const slot = (chunk - P) * C + w;
+    if (wrap || (slot >= 0 && slot < L)) {
+      const ring = (((r * L + slot) % (R * L)) + R * L) % (R * L);
+      const round = Math.floor(ring / L);
+      const { order, bucketOf } = sorted[round] as SortedRound;
+      const key = row + (order[row + (ring % L)] as number);
+      const bucket = bucketOf[key] as number;
+      window[w] = key;
+      // Buckets of two rounds are never the same.
+      buckets[w] = round === r || bucket === N ? bucket : -1;
+    }
+  }
+  return buckets;
+}
+
+/** Admits the keys that a query may see in a round, and counts them. */
+function admit(
+  bias: Float32Array,
+  query: number,
+  bucket: number,
+  keys: Int32Array,
+  buckets: Int32Array,
+  { N, causal, acrossBuckets }: Settings,
+): number {
+  let admitted = 0;
+  for (let w = 0; bucket < N && w < keys.length; w++) {
+    const key = keys[w] as number;
+    const seen = acrossBuckets ? (buckets[w] as number) < N : buckets[w] === bucket;
+    if (seen && (causal ? key < query : key !== query)) {
+      bias[w] = 0;
+      admitted++;
+    }
+  }
+  return admitted;
+}
+
+/**
+ * Each key once: what a query has seen in an earlier round. The keys of a window are listed by their chunks
+ * in that round, so that a query goes through those of its own window there, not through all.
+ */
+class SeenBefore {
+  /** The first key of a chunk in the list, and the one after each; -1 at its end. */
+  private readonly first: Int32Array;
+  private readonly next: Int32Array;
+  private window: Int32Array = new Int32Array();
+
+  constructor(
+    private readonly round: SortedRound,
+    private readonly n: number,
+    W: number,
+  ) {
+    this.first = new Int32Array(n).fill(-1);
+    this.next = new Int32Array(W);
+  }
+
+  /** Makes the lists of a window. */
+  enter(window: Int32Array): void {
+    const { chunkOf } = this.round;
+    this.first.fill(-1);
+    for (let w = 0; w < window.length; w++) {
+      const key = window[w] as number;
+      if (key >= 0) {
+        const chunk = chunkOf[key] as number;
+        this.next[w] = this.first[chunk] as number;
+        this.first[chunk] = w;
+      }
+    }
+    this.window = window;
+  }
+
+  /** Excludes what a query has seen, and returns how many of the admitted keys that were. */
+  exclude(bias: Float32Array, query: number, { P, A, acrossBuckets }: Settings): number {
+    const { chunkOf, bucketOf } = this.round;
+    const chunk = chunkOf[query] as number;
+    let excluded = 0;
+    for (let c = Math.max(0, chunk - P); c <= Math.min(this.n - 1, chunk + A); c++) {
+      for (let w = this.first[c] as number; w >= 0; w = this.next[w] as number) {
+        const same = acrossBuckets || bucketOf[this.window[w] as number] === bucketOf[query];
+        if (same && bias[w] === 0) {
+          bias[w] = NOTHING_SEEN;
+          excluded++;
+        }
+      }
+    }
+    return excluded;
+  }
 }

@@ -21,16 +21,6 @@ export function windows(x: Tensor, { n, C, P, A }: Windows): Tensor {
   return slide(padded, { n, C, P, A });
 }
 
-/** What the chunks of round `r` see of the ring of all rounds, each `[rows, n·C, width]`. */
-export function ringWindows(rounds: readonly Tensor[], r: number, { n, C, P, A }: Windows): Tensor {
-  const all = rounds.length * n;
-  const first = (((r * n - P) % all) + all) % all;
-  const turns = Math.ceil((first + P + n + A) / all);
-  const ring = tf.concat(Array.from({ length: turns }, () => rounds).flat(), 1);
-  const [rows, , width] = ring.shape as [number, number, number];
-  return slide(tf.slice(ring, [0, first * C, 0], [rows, (P + n + A) * C, width]), { n, C, P, A });
-}
-
 /** Windows of P + n + A chunks, one for each of the n in the middle. */
 function slide(x: Tensor, { n, C, P, A }: Windows): Tensor {
   const [rows, , width] = x.shape as [number, number, number];
