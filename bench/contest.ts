@@ -32,6 +32,9 @@ export async function contest(
     }
     const outcomes = await meet(context, entrants, test, known, `${n + 1}/${cases.length} ${caseOf(test)}`);
     addRows(context, test, outcomes);
+    if (stopped()) {
+      findings.unfinish(test.suite, test.params);
+    }
     save();
     if (stopped()) {
       return;

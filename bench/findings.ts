@@ -72,6 +72,8 @@ export interface Findings {
   readonly peers: readonly PeerNote[];
   /** What was left out, and why. */
   readonly notes: readonly string[];
+  /** Cases that Ctrl-C stopped: their rows are of fewer runs, and a later run measures them again. */
+  readonly unfinished: readonly string[];
 }
 
 /** Rows of the same case are measured in turns, and are comparable. */
@@ -87,6 +89,7 @@ export class Collected implements Findings {
   readonly others: OtherRow[] = [];
   readonly peers: PeerNote[] = [];
   readonly notes: string[] = [];
+  readonly unfinished: string[] = [];
   private readonly earlier = new Set<string>();
 
   constructor(
@@ -96,11 +99,12 @@ export class Collected implements Findings {
   ) {
     this.date = new Date().toISOString().slice(0, 10);
     if (before !== undefined) {
-      this.rows.push(...before.rows);
-      this.others.push(...before.others);
+      const finished = (row: Row | OtherRow) => !before.unfinished.includes(caseOf(row));
+      this.rows.push(...before.rows.filter(finished));
+      this.others.push(...before.others.filter(finished));
       this.notes.push(...before.notes);
       this.peers.push(...before.peers);
-      for (const row of [...before.rows, ...before.others]) {
+      for (const row of [...this.rows, ...this.others]) {
         this.earlier.add(caseOf(row));
       }
     }
@@ -109,6 +113,11 @@ export class Collected implements Findings {
   /** Whether an earlier run has measured the case. */
   has(suite: Suite, params: Params): boolean {
     return this.earlier.has(caseOf({ suite, params }));
+  }
+
+  /** The rows of a case are not all that they were to be. */
+  unfinish(suite: Suite, params: Params): void {
+    this.unfinished.push(caseOf({ suite, params }));
   }
 
   note(text: string): void {
@@ -123,8 +132,8 @@ export class Collected implements Findings {
   }
 
   toJSON(): Findings {
-    const { adapter, date, ceilings, rows, others, peers, notes } = this;
-    return { adapter, date, ceilings, rows, others, peers, notes };
+    const { adapter, date, ceilings, rows, others, peers, notes, unfinished } = this;
+    return { adapter, date, ceilings, rows, others, peers, notes, unfinished };
   }
 }
 
@@ -140,8 +149,11 @@ export function faultsOf(json: unknown): string[] {
   const isNumber = (value: unknown) => typeof value === 'number' && Number.isFinite(value);
   check(typeof found?.adapter === 'string', 'adapter is no text');
   check(isNumber(found?.ceilings?.gflops) && isNumber(found?.ceilings?.gbps), 'ceilings are no numbers');
-  for (const list of ['rows', 'others', 'peers', 'notes'] as const) {
+  for (const list of ['rows', 'others', 'peers', 'notes', 'unfinished'] as const) {
     check(Array.isArray(found?.[list]), `${list} is no list`);
+  }
+  if (faults.length > 0) {
+    return faults;
   }
   for (const [n, row] of [...(found?.rows ?? []), ...(found?.others ?? [])].entries()) {
     const { suite, name, params, ms } = row;

@@ -145,6 +145,7 @@ function memorySections({ rows, others }: Findings): Section[] {
     columns: ['L', 'what', 'R', 'inputs and output', 'peak', 'peak over both'],
     rows: own
       .filter((row) => sizes(row, false) === title)
+      .sort((a, b) => a.params.L - b.params.L)
       .map((row) => {
         const { bytesPeak = 0, bytesInOut = 1 } = row;
         const rounds = row.name === 'lsh' ? String(row.params.R) : '';

@@ -33,6 +33,9 @@ export async function benchKernels(context: Context): Promise<void> {
       continue;
     }
     await benchLength(context, params);
+    if (stopped()) {
+      findings.unfinish('kernels', params);
+    }
     save();
     if (stopped()) {
       return;
