@@ -217,12 +217,17 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
       scale: settings.scale * Math.LOG2E,
     };
     if (!subgroup) {
-      return { ...common, kernel: 'attend/forward', sizes: { COLUMN_VECTORS: vectors(E) }, params };
+      const sizes = { ROWS: PAIR_TILE / 8, KEY_VECTORS: 2, COLUMN_VECTORS: vectors(E) };
+      return { ...common, kernel: 'attend/forward', sizes, params };
     }
     return {
       ...common,
       kernel: 'attend/forward_subgroup',
-      constants: { DROPOUT: Number(settings.dropout > 0), LOOPED: Number(device.software) },
+      constants: {
+        DROPOUT: Number(settings.dropout > 0),
+        WRAP: Number(settings.wrap),
+        LOOPED: Number(device.software),
+      },
       sizes: { ROWS, SUBGROUP: device.subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
       params: { ...params, tiles },
       workgroups: rows * tiles,

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { currentDevice } from '../../src/webgpu/backend.js';
+import { traitsOf } from '../../src/webgpu/traits.js';
 import { expectAsExactAsFloat32 } from '../accuracy.js';
 import { integers, normals, qkv } from '../inputs.js';
 import { attend } from '../oracle/attend.js';
@@ -336,17 +338,30 @@ function attendCase(options: Omit<AttendOptions, 'N'> & { readonly L: number }) 
 }
 
 describe('attend/forward', () => {
-  // Given the oracles' sort and norms: this kernel alone, round after round.
-  test.each(ATTEND_CASES)('%o', async (options) => {
-    const { shape, inputs, letters, params, index, isPadding, workgroups, scale } = attendCase(options);
+  // Given the oracle's sort, round after round: this kernel alone, in the variants that the device can run.
+  const { subgroupSize } = traitsOf(currentDevice());
+  const variants = [
+    { kernel: 'attend/forward', ROWS: 4, tile: 32 } as const,
+    ...(subgroupSize < 8 ? [] : [1, 2]).map(
+      (ROWS) => ({ kernel: 'attend/forward_subgroup', ROWS, tile: 64 * ROWS }) as const,
+    ),
+  ];
+  const cases = variants.flatMap((variant) => ATTEND_CASES.map((options) => [variant, options] as const));
+  test.each(cases)('%o %o', async ({ kernel, ROWS, tile }, options) => {
+    const { shape, inputs, letters, params, index, isPadding, scale } = attendCase(options);
     const { H, L, D, E } = shape;
+    const subgroup = kernel !== 'attend/forward';
+    const tiles = Math.ceil(L / tile);
     let out: Float32Array = new Float32Array(H * L * E).fill(Number.NaN);
     let lse: Float32Array = new Float32Array(H * L).fill(Number.NaN);
     for (let round = 0; round < options.R; round++) {
-      const result = await runKernel('attend/forward', {
-        sizes: { COLUMN_VECTORS: 2 },
-        params: { ...params, round, outStart: 0, lseStart: 0, scale: scale * Math.LOG2E },
-        workgroups,
+      const result = await runKernel(kernel, {
+        constants: subgroup ? { DROPOUT: Number(params.dropBelow > 0), WRAP: params.wrap, LOOPED: 1 } : {},
+        sizes: subgroup
+          ? { ROWS, SUBGROUP: subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 }
+          : { ROWS, COLUMN_VECTORS: 2 },
+        params: { ...params, tiles, round, outStart: 0, lseStart: 0, scale: scale * Math.LOG2E },
+        workgroups: H * tiles,
         buffers: { ...inputs, inverseNorms: Float32Array.from(inverseNorms(inputs.qk, D)), index, out, lse },
       });
       out = result.out;
