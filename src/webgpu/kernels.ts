@@ -18,6 +18,7 @@ import denseForward from '../../kernels/dense/forward.wgsl?raw';
 import denseForwardSubgroup from '../../kernels/dense/forward_subgroup.wgsl?raw';
 import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
+import hashRotateSubgroup from '../../kernels/hash/rotate_subgroup.wgsl?raw';
 import probeCopy from '../../kernels/probe/copy.wgsl?raw';
 import probeMultiply from '../../kernels/probe/multiply.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
@@ -60,6 +61,15 @@ const DROPOUT_PARAMS: readonly Field[] = [
   ...u32('firstRow', 'H', 'seed', 'dropBelow'),
   { name: 'keep', type: 'f32' },
 ];
+/** What the variants of hash/rotate share. */
+const ROTATE = {
+  params: [
+    ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
+    ...u32('qkStart', 'bucketsStart', 'together'),
+    { name: 'halves', type: 'u32', length: 20 },
+  ],
+  buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
+} satisfies Omit<Kernel, 'code'>;
 /** What the variants of attend/forward share. */
 const FORWARD = {
   params: [...PAIR_PARAMS, ...u32('outStart', 'lseStart'), { name: 'scale', type: 'f32' }, ...DROPOUT_PARAMS],
@@ -119,15 +129,8 @@ const DENSE_FORWARD = {
 
 /** Every kernel, by its file below `kernels/`. */
 export const kernels = {
-  'hash/rotate': {
-    code: hashRotate,
-    params: [
-      ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
-      ...u32('qkStart', 'bucketsStart', 'together'),
-      { name: 'halves', type: 'u32', length: 20 },
-    ],
-    buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
-  },
+  'hash/rotate': { code: hashRotate, ...ROTATE },
+  'hash/rotate_subgroup': { code: hashRotateSubgroup, ...ROTATE },
   'hash/hadamard': {
     code: hashHadamard,
     params: [
