@@ -38,17 +38,19 @@ const CACHE_PLANS = [
   ),
 ];
 const DENSE_PLANS = (['DenseAttention', 'DenseAttentionGradient'] as const).flatMap((name) =>
-  [undefined, { batch: 70, head: 0, query: 0 }].map((mask) =>
-    densePlan(
-      name,
-      { B: 2, H: 2, L: 70, Lk: 70, D: 8, E: 80 },
-      {
-        ...{ causal: true, sharedQk: false, scale: 1, dropout: 0.1, seed: 0 },
-        ...(mask && { mask }),
-      },
-      mask ? 560 : 0,
-      DEFAULT_TRAITS,
-      new Door('plan'),
+  [undefined, { batch: 70, head: 0, query: 0 }].flatMap((mask) =>
+    [DEFAULT_TRAITS, { ...DEFAULT_TRAITS, subgroupSize: 8, software: true }].map((device) =>
+      densePlan(
+        name,
+        { B: 2, H: 2, L: 70, Lk: 70, D: 8, E: 40 },
+        {
+          ...{ causal: true, sharedQk: false, scale: 1, dropout: 0.1, seed: 0 },
+          ...(mask && { mask }),
+        },
+        mask ? 560 : 0,
+        device,
+        new Door('plan'),
+      ),
     ),
   ),
 );
