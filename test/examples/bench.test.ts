@@ -229,6 +229,16 @@ describe('a contest', () => {
     expect(findings.notes).toEqual(['torch at L=256 is extrapolated by L²: would take 3.2 s.']);
   });
 
+  test('waits longer for what it does not extrapolate, but not for ever', async () => {
+    const { context, findings, log } = contextOf(['--longest', '1', '--runs', '2']);
+    const lsh = entrant(log, 'lsh', (L) => L * 20, own);
+    await contest(context, [lsh], [CASE(64), CASE(128), CASE(256)]);
+    expect(findings.rows.map(({ params }) => params.L)).toEqual([64, 128]);
+    expect(findings.notes).toEqual([
+      'lsh best is not measured in attention B=1 H=2 L=256 D=32 R=2 C=16: would take 5.12 s.',
+    ]);
+  });
+
   test('goes on without who fails or cannot', async () => {
     const { context, findings, log } = contextOf(['--runs', '2']);
     const failing = entrant(log, 'torch', () => 1, { prepare: () => Promise.reject(new Error('no memory')) });
