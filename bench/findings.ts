@@ -56,6 +56,17 @@ export interface OtherRow {
   readonly bytesInOut?: number;
 }
 
+/** What a small call costs beside its kernels. */
+export interface CallRow {
+  readonly name: 'lsh' | 'dense';
+  readonly variant: Variant;
+  readonly params: Params;
+  /** Milliseconds of the first call in the process, which compiles; a driver may have kept what it compiled earlier. */
+  readonly firstMs: number;
+  /** Milliseconds of a later call, less its kernels and the read of a number. */
+  readonly overheadMs: number;
+}
+
 /** Another library: its version, or why it is absent. */
 export interface PeerNote {
   readonly name: string;
@@ -70,6 +81,7 @@ export interface Findings {
   readonly rows: readonly Row[];
   readonly others: readonly OtherRow[];
   readonly peers: readonly PeerNote[];
+  readonly calls: readonly CallRow[];
   /** What was left out, and why. */
   readonly notes: readonly string[];
   /** Cases that Ctrl-C stopped: their rows are of fewer runs, and a later run measures them again. */
@@ -88,6 +100,7 @@ export class Collected implements Findings {
   readonly rows: Row[] = [];
   readonly others: OtherRow[] = [];
   readonly peers: PeerNote[] = [];
+  readonly calls: CallRow[] = [];
   readonly notes: string[] = [];
   readonly unfinished: string[] = [];
   private readonly earlier = new Set<string>();
@@ -104,6 +117,7 @@ export class Collected implements Findings {
       this.others.push(...before.others.filter(finished));
       this.notes.push(...before.notes);
       this.peers.push(...before.peers);
+      this.calls.push(...before.calls);
       for (const row of [...this.rows, ...this.others]) {
         this.earlier.add(caseOf(row));
       }
@@ -132,8 +146,8 @@ export class Collected implements Findings {
   }
 
   toJSON(): Findings {
-    const { adapter, date, ceilings, rows, others, peers, notes, unfinished } = this;
-    return { adapter, date, ceilings, rows, others, peers, notes, unfinished };
+    const { adapter, date, ceilings, rows, others, peers, calls, notes, unfinished } = this;
+    return { adapter, date, ceilings, rows, others, peers, calls, notes, unfinished };
   }
 }
 
@@ -149,7 +163,7 @@ export function faultsOf(json: unknown): string[] {
   const isNumber = (value: unknown) => typeof value === 'number' && Number.isFinite(value);
   check(typeof found?.adapter === 'string', 'adapter is no text');
   check(isNumber(found?.ceilings?.gflops) && isNumber(found?.ceilings?.gbps), 'ceilings are no numbers');
-  for (const list of ['rows', 'others', 'peers', 'notes', 'unfinished'] as const) {
+  for (const list of ['rows', 'others', 'peers', 'calls', 'notes', 'unfinished'] as const) {
     check(Array.isArray(found?.[list]), `${list} is no list`);
   }
   if (faults.length > 0) {

@@ -3,7 +3,7 @@ import * as Plot from '@observablehq/plot';
 import { count, seconds } from '../examples/output/numbers.js';
 import { drawn, escaped, page } from '../examples/output/page.js';
 import type { Findings } from './findings.js';
-import { EXPLANATIONS } from './report.js';
+import { EXPLANATIONS, leftOut } from './report.js';
 import { type AnyRow, type Section, sectionsOf, who } from './sections.js';
 
 const COLOURS: Readonly<Record<string, string>> = {
@@ -22,7 +22,8 @@ const COLOURS: Readonly<Record<string, string>> = {
 };
 
 export function benchPage(findings: Findings): string {
-  const { adapter, date, ceilings, peers, notes } = findings;
+  const { adapter, date, ceilings, peers } = findings;
+  const left = leftOut(findings);
   const listed = (texts: readonly string[]) =>
     `<ul class="notes">${texts.map((text) => `<li>${escaped(text)}</li>`).join('\n')}</ul>`;
   return page(
@@ -32,7 +33,7 @@ ${ceilings.gbps.toFixed(2)} GB/s.</p>
 ${listed(peers.map(({ name, version, absent }) => `${name} ${version ?? `is absent: ${absent}`}`))}
 <div class="charts">${chartsOf(findings).join('\n')}</div>
 ${sectionsOf(findings).map(tableOf).join('\n')}
-${notes.length > 0 ? `<h2>Left out</h2>${listed(notes)}` : ''}
+${left.length > 0 ? `<h2>Left out</h2>${listed(left)}` : ''}
 ${listed(EXPLANATIONS)}`,
   );
 }

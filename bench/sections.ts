@@ -23,6 +23,7 @@ export function who(row: AnyRow): string {
 /** All sections, in the order of the suites. */
 export function sectionsOf(findings: Findings): Section[] {
   return [
+    ...callSections(findings),
     ...kernelSections(findings),
     ...(['attention', 'training', 'peers'] as const).flatMap((suite) => timeSections(findings, suite)),
     ...memorySections(findings),
@@ -87,6 +88,17 @@ function timeSections({ rows, others }: Findings, suite: 'attention' | 'training
 function ratio({ against, extrapolated }: Row, name: string): string {
   const value = against[name];
   return value === undefined ? '' : `${extrapolated.includes(name) ? '~' : ''}${significant(value)}`;
+}
+
+function callSections({ calls }: Findings): Section[] {
+  const rows = calls.map(({ name, variant, params: { L, H, D, R, C, causal }, firstMs, overheadMs }) => [
+    `${name} ${variant}`,
+    `L=${L} H=${H} D=${D} R=${R} C=${C}${causal ? ' causal' : ''}`,
+    milliseconds(firstMs),
+    overheadMs.toFixed(2),
+  ]);
+  const columns = ['what', 'call', 'ms: first call, with compilation', 'ms: a later call beside its kernels'];
+  return rows.length === 0 ? [] : [{ suite: 'kernels', title: 'calls', columns, rows, lines: [] }];
 }
 
 function kernelSections({ rows }: Findings): Section[] {

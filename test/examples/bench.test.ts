@@ -229,6 +229,16 @@ describe('a contest', () => {
     expect(findings.notes).toEqual(['torch at L=256 is extrapolated by L²: would take 3.2 s.']);
   });
 
+  test('waits longer for what it does not extrapolate, but not for ever', async () => {
+    const { context, findings, log } = contextOf(['--longest', '1', '--runs', '2']);
+    const lsh = entrant(log, 'lsh', (L) => L * 20, own);
+    await contest(context, [lsh], [CASE(64), CASE(128), CASE(256)]);
+    expect(findings.rows.map(({ params }) => params.L)).toEqual([64, 128]);
+    expect(findings.notes).toEqual([
+      'lsh best is not measured in attention B=1 H=2 L=256 D=32 R=2 C=16: would take 5.12 s.',
+    ]);
+  });
+
   test('goes on without who fails or cannot', async () => {
     const { context, findings, log } = contextOf(['--runs', '2']);
     const failing = entrant(log, 'torch', () => 1, { prepare: () => Promise.reject(new Error('no memory')) });
@@ -342,6 +352,7 @@ describe('reports', () => {
       { name: 'torch', version: '9.9' },
       { name: 'reformer-pytorch', absent: 'no such module' },
     ],
+    calls: [{ name: 'lsh', variant: 'best', params, firstMs: 2345.6, overheadMs: 0.456 }],
     unfinished: [],
     notes: ['onnxruntime-webgpu at L=1024 causal is extrapolated by L²: would take 7 s.'],
   };
@@ -366,26 +377,27 @@ describe('reports', () => {
     expect(text).toContain('| 1,024 | lsh best | 12.3 (11–14, 5) | 5 | 25 % | 2.0e-6 | 1 MiB | ~30 | 2 |');
     expect(text).toContain('| 1,024 | torch | 24.7 (11–14, 5) |  |  | 1.0e-7 |  |  |  |');
     expect(text).toContain('| lsh forward | best | sort/place | 4.11 (11–14, 5) | 25 % |  | 25 % |');
+    expect(text).toContain('| lsh best | L=1024 H=8 D=64 R=4 C=64 causal | 2346 | 0.46 |');
     expect(text).toContain('not attend 25 %; backward 2 × forward; attend at 0.5 × the rate of dense.');
     expect(text).toContain('| 1,024 | lsh best | 8 | 1.91 MiB | 3.81 MiB | 2 |');
     expect(text).toContain('| 1,024 | lsh best | 12.3 (once) |');
     expect(text).toContain('| 2,048 | lsh best | 12.3 (11–14, 5) | 2.05 |');
     expect(text).toContain('extrapolated by L²: would take 7 s');
-    const tables = text.split('\n').filter((line) => line.startsWith('|'));
-    const columns = tables.map((line) => line.split(' | ').length);
-    expect(new Set(columns.slice(0, 5)).size).toBe(1);
+    for (const block of text.split('\n\n').filter((one) => one.startsWith('|'))) {
+      expect(new Set(block.split('\n').map((line) => line.split(' | ').length)).size, block).toBe(1);
+    }
   });
 
   test('as a page have charts and the same tables', () => {
     const html = benchPage(findings);
     expect(html.match(/<figure>/g)?.length).toBe(4);
-    expect(html.match(/<table>/g)?.length).toBe(4);
+    expect(html.match(/<table>/g)?.length).toBe(5);
     expect(html).toContain('made &lt;up>');
     expect(html).toContain('<td>~30</td>');
   });
 
   test('of nothing are empty, not broken', () => {
-    const nothing: Findings = { ...findings, rows: [], others: [], peers: [], notes: [] };
+    const nothing: Findings = { ...findings, rows: [], others: [], peers: [], calls: [], notes: [] };
     expect(markdown(nothing)).toContain('Ceilings: 20.0 GFLOP/s, 2.00 GB/s.');
     expect(benchPage(nothing)).not.toContain('<figure>');
   });
@@ -439,6 +451,8 @@ describe('a real run', () => {
     expect([...kernels]).toEqual(expect.arrayContaining(['hash/rotate', 'sort/place']));
     expect([...kernels].some((name) => name.startsWith('attend/backward'))).toBe(true);
     expect(findings.rows.filter(({ growth = 0 }) => growth > 0)).toHaveLength(2);
+    expect(findings.calls).toHaveLength(4);
+    expect(findings.calls.every(({ firstMs, overheadMs }) => firstMs > overheadMs)).toBe(true);
     const [peer] = findings.peers;
     expect(peer?.version ?? peer?.absent, 'a peer is there, or named as absent').toBeTruthy();
     expect(stdout).toContain('## scaling: H=1 D=32 R=2 C=16, causal');
