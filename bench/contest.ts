@@ -17,6 +17,9 @@ interface Outcome {
   readonly entry?: Entry;
 }
 
+/** What grows with the length alone is not extrapolated, and may take so many times as long. */
+const PATIENCE = 4;
+
 /** Measures all cases of a suite, from short to long; times of the shorter tell what is too slow to run. */
 export async function contest(
   context: Context,
@@ -32,6 +35,9 @@ export async function contest(
     }
     const outcomes = await meet(context, entrants, test, known, `${n + 1}/${cases.length} ${caseOf(test)}`);
     addRows(context, test, outcomes);
+    if (stopped()) {
+      findings.unfinish(test.suite, test.params);
+    }
     save();
     if (stopped()) {
       return;
@@ -64,7 +70,7 @@ async function meet(
     const expected = extrapolated(before, L, entrant.power);
     const reason =
       entrant.unable(test) ??
-      (expected !== undefined && expected > options.longest
+      (expected !== undefined && expected > options.longest * (entrant.power === 1 ? PATIENCE : 1)
         ? `would take ${seconds(expected / 1000)}`
         : undefined);
     if (reason !== undefined) {

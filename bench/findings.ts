@@ -56,6 +56,17 @@ export interface OtherRow {
   readonly bytesInOut?: number;
 }
 
+/** What a small call costs beside its kernels. */
+export interface CallRow {
+  readonly name: 'lsh' | 'dense';
+  readonly variant: Variant;
+  readonly params: Params;
+  /** Milliseconds of the first call in the process, which compiles; a driver may have kept what it compiled earlier. */
+  readonly firstMs: number;
+  /** Milliseconds of a later call, less its kernels and the read of a number. */
+  readonly overheadMs: number;
+}
+
 /** Another library: its version, or why it is absent. */
 export interface PeerNote {
   readonly name: string;
@@ -70,8 +81,11 @@ export interface Findings {
   readonly rows: readonly Row[];
   readonly others: readonly OtherRow[];
   readonly peers: readonly PeerNote[];
+  readonly calls: readonly CallRow[];
   /** What was left out, and why. */
   readonly notes: readonly string[];
+  /** Cases that Ctrl-C stopped: their rows are of fewer runs, and a later run measures them again. */
+  readonly unfinished: readonly string[];
 }
 
 /** Rows of the same case are measured in turns, and are comparable. */
@@ -86,7 +100,9 @@ export class Collected implements Findings {
   readonly rows: Row[] = [];
   readonly others: OtherRow[] = [];
   readonly peers: PeerNote[] = [];
+  readonly calls: CallRow[] = [];
   readonly notes: string[] = [];
+  readonly unfinished: string[] = [];
   private readonly earlier = new Set<string>();
 
   constructor(
@@ -96,11 +112,13 @@ export class Collected implements Findings {
   ) {
     this.date = new Date().toISOString().slice(0, 10);
     if (before !== undefined) {
-      this.rows.push(...before.rows);
-      this.others.push(...before.others);
+      const finished = (row: Row | OtherRow) => !before.unfinished.includes(caseOf(row));
+      this.rows.push(...before.rows.filter(finished));
+      this.others.push(...before.others.filter(finished));
       this.notes.push(...before.notes);
       this.peers.push(...before.peers);
-      for (const row of [...before.rows, ...before.others]) {
+      this.calls.push(...before.calls);
+      for (const row of [...this.rows, ...this.others]) {
         this.earlier.add(caseOf(row));
       }
     }
@@ -109,6 +127,11 @@ export class Collected implements Findings {
   /** Whether an earlier run has measured the case. */
   has(suite: Suite, params: Params): boolean {
     return this.earlier.has(caseOf({ suite, params }));
+  }
+
+  /** The rows of a case are not all that they were to be. */
+  unfinish(suite: Suite, params: Params): void {
+    this.unfinished.push(caseOf({ suite, params }));
   }
 
   note(text: string): void {
@@ -123,8 +146,8 @@ export class Collected implements Findings {
   }
 
   toJSON(): Findings {
-    const { adapter, date, ceilings, rows, others, peers, notes } = this;
-    return { adapter, date, ceilings, rows, others, peers, notes };
+    const { adapter, date, ceilings, rows, others, peers, calls, notes, unfinished } = this;
+    return { adapter, date, ceilings, rows, others, peers, calls, notes, unfinished };
   }
 }
 
@@ -140,8 +163,11 @@ export function faultsOf(json: unknown): string[] {
   const isNumber = (value: unknown) => typeof value === 'number' && Number.isFinite(value);
   check(typeof found?.adapter === 'string', 'adapter is no text');
   check(isNumber(found?.ceilings?.gflops) && isNumber(found?.ceilings?.gbps), 'ceilings are no numbers');
-  for (const list of ['rows', 'others', 'peers', 'notes'] as const) {
+  for (const list of ['rows', 'others', 'peers', 'calls', 'notes', 'unfinished'] as const) {
     check(Array.isArray(found?.[list]), `${list} is no list`);
+  }
+  if (faults.length > 0) {
+    return faults;
   }
   for (const [n, row] of [...(found?.rows ?? []), ...(found?.others ?? [])].entries()) {
     const { suite, name, params, ms } = row;

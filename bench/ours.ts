@@ -148,7 +148,7 @@ async function prepared(
     const { result, peakBytes } = measureBytes(() => tf.tidy(() => way.call(given[0] as Given, params)));
     const out = (await result.data()) as Float32Array;
     result.dispose();
-    const forwardError = await error(way, out, params, inputs, given[0] as Given, options);
+    const forwardError = await checked(way, out, params, inputs, given[0] as Given, options);
     if (!(forwardError < WRONG)) {
       throw new Error(
         `${way.name} is off float64 by ${forwardError.toExponential(1)}: no time is worth printing.`,
@@ -174,7 +174,7 @@ async function prepared(
 }
 
 /** Forward and backward: the gradients of what the call computes, for a gradient of its output that is `v`. */
-function trained(way: Way, { q, k, v }: Given, params: Params): Tensor {
+export function trained(way: Way, { q, k, v }: Given, params: Params): Tensor {
   const call = (...[q, v, k]: Tensor[]) =>
     way.call({ q: q as Tensor, v: v as Tensor, k: k as Tensor }, params);
   const gradients = way.separate
@@ -193,13 +193,14 @@ export async function timed(call: () => Tensor): Promise<number> {
   return milliseconds;
 }
 
-async function error(
+/** The error of a way's output against float64. */
+export async function checked(
   way: Way,
   out: Float32Array,
   params: Params,
   inputs: Inputs,
   { q }: Given,
-  { rotation }: BenchOptions,
+  { rotation }: Pick<BenchOptions, 'rotation'>,
 ): Promise<number> {
   const { B, H, L, D, R, C, causal } = params;
   const [set] = SETS as [(typeof SETS)[0]];

@@ -3,7 +3,7 @@ import * as Plot from '@observablehq/plot';
 import { count, seconds } from '../examples/output/numbers.js';
 import { drawn, escaped, page } from '../examples/output/page.js';
 import type { Findings } from './findings.js';
-import { EXPLANATIONS } from './report.js';
+import { EXPLANATIONS, leftOut } from './report.js';
 import { type AnyRow, type Section, sectionsOf, who } from './sections.js';
 
 const COLOURS: Readonly<Record<string, string>> = {
@@ -22,7 +22,8 @@ const COLOURS: Readonly<Record<string, string>> = {
 };
 
 export function benchPage(findings: Findings): string {
-  const { adapter, date, ceilings, peers, notes } = findings;
+  const { adapter, date, ceilings, peers } = findings;
+  const left = leftOut(findings);
   const listed = (texts: readonly string[]) =>
     `<ul class="notes">${texts.map((text) => `<li>${escaped(text)}</li>`).join('\n')}</ul>`;
   return page(
@@ -32,7 +33,7 @@ ${ceilings.gbps.toFixed(2)} GB/s.</p>
 ${listed(peers.map(({ name, version, absent }) => `${name} ${version ?? `is absent: ${absent}`}`))}
 <div class="charts">${chartsOf(findings).join('\n')}</div>
 ${sectionsOf(findings).map(tableOf).join('\n')}
-${notes.length > 0 ? `<h2>Left out</h2>${listed(notes)}` : ''}
+${left.length > 0 ? `<h2>Left out</h2>${listed(left)}` : ''}
 ${listed(EXPLANATIONS)}`,
   );
 }
@@ -82,7 +83,9 @@ function chartsOf(findings: Findings): string[] {
       ),
     );
   }
-  const memory = all.filter((row) => row.suite === 'memory' && row.name === 'lsh');
+  const inMemory = all.filter((row) => row.suite === 'memory' && row.name === 'lsh');
+  const most = Math.max(0, ...inMemory.map(({ params }) => params.L));
+  const memory = inMemory.filter(({ params }) => params.L === most);
   const peaks = memory.map((row) => ({
     x: row.params.R,
     y: (row.bytesPeak ?? 0) / (row.bytesInOut ?? 1),
@@ -92,8 +95,8 @@ function chartsOf(findings: Findings): string[] {
     charts.push(
       figure(
         'memory',
-        'peak GPU bytes over those of inputs and output, against rounds',
-        lines(peaks, 'rounds', String),
+        `peak GPU bytes over those of inputs and output, against rounds, at L=${count(most)}`,
+        lines(peaks, 'rounds', String, { type: 'linear', zero: true }),
       ),
     );
   }
@@ -130,33 +133,55 @@ function figure(title: string, what: string, chart: string): string {
   return `<figure><figcaption>${escaped(title)} <small>${escaped(what)}</small></figcaption>${chart}</figure>`;
 }
 
-function lines(points: readonly Point[], label: string, tickFormat: (y: number) => string): string {
+function lines(
+  points: readonly Point[],
+  label: string,
+  tickFormat: (y: number) => string,
+  y: Plot.ScaleOptions = { type: 'log' },
+): string {
   const names = [...new Set(points.map((point) => point.who))];
   return drawn({
     width: 520,
-    height: 360,
+    height: 380,
     marginLeft: 64,
-    marginRight: 110,
+    marginRight: 140,
     marginBottom: 48,
     x: {
-      type: 'log',
-      base: 2,
-      ticks: [...new Set(points.map(({ x }) => x))],
-      tickFormat: count,
-      label,
-      labelOffset: 42,
+      ...{ type: 'log', base: 2, ticks: [...new Set(points.map(({ x }) => x))], tickFormat: count },
+      ...{ label, labelOffset: 42 },
     },
-    y: { type: 'log', tickFormat, label: null, grid: true },
+    y: { tickFormat, label: null, grid: true, ...y },
     color: { domain: names, range: names.map((name) => COLOURS[name] ?? '#646c75') },
     marks: [
       Plot.line(points, { x: 'x', y: 'y', z: 'who', stroke: 'who', strokeWidth: 2 }),
       Plot.dot(points, { x: 'x', y: 'y', fill: 'who', r: 3 }),
-      Plot.text(
-        points,
-        Plot.selectLast({ x: 'x', y: 'y', z: 'who', text: 'who', fill: 'who', textAnchor: 'start', dx: 8 }),
-      ),
+      Plot.text(labels(points, y.type === 'log'), {
+        ...{ x: 'x', y: 'y', text: 'who', fill: 'who', textAnchor: 'start', dx: 8 },
+      }),
     ],
   });
+}
+
+/** Share of the height that a line's name takes. */
+const NAME_HEIGHT = 0.045;
+
+/** The names of lines at the right edge, beside their ends, and moved apart where they would overlap. */
+function labels(points: readonly Point[], logarithmic: boolean): Point[] {
+  const [to, from] = logarithmic ? [Math.log, Math.exp] : [Number, Number];
+  const heights = points.map(({ y }) => to(y));
+  const gap = NAME_HEIGHT * (Math.max(...heights) - Math.min(...heights));
+  const right = Math.max(...points.map(({ x }) => x));
+  const ends = [...new Set(points.map((point) => point.who))].map((who) => {
+    const own = points.filter((point) => point.who === who);
+    return own.reduce((last, point) => (point.x > last.x ? point : last));
+  });
+  let below = Number.NEGATIVE_INFINITY;
+  return ends
+    .sort((a, b) => a.y - b.y)
+    .map(({ y, who }) => {
+      below = Math.max(to(y), below + gap);
+      return { x: right, y: from(below), who };
+    });
 }
 
 function bars(

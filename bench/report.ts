@@ -11,7 +11,8 @@ export const EXPLANATIONS = [
 ];
 
 export function markdown(findings: Findings): string {
-  const { adapter, date, ceilings, peers, notes } = findings;
+  const { adapter, date, ceilings, peers } = findings;
+  const left = leftOut(findings);
   const sections = sectionsOf(findings);
   const blocks = sections.flatMap(({ title, columns, rows, lines }) => [
     `## ${title}`,
@@ -26,9 +27,14 @@ export function markdown(findings: Findings): string {
     `Ceilings: ${ceilings.gflops.toFixed(1)} GFLOP/s, ${ceilings.gbps.toFixed(2)} GB/s.`,
     ...(libraries.length > 0 ? [libraries.join('\n')] : []),
     ...blocks,
-    ...(notes.length > 0 ? [`## left out\n\n${notes.map((note) => `- ${note}`).join('\n')}`] : []),
+    ...(left.length > 0 ? [`## left out\n\n${left.map((note) => `- ${note}`).join('\n')}`] : []),
     EXPLANATIONS.map((text) => `- ${text}`).join('\n'),
   ].join('\n\n')}\n`;
+}
+
+/** What was left out, and why. */
+export function leftOut({ notes, unfinished }: Findings): string[] {
+  return [...notes, ...unfinished.map((one) => `${one} was stopped: its rows are of fewer runs.`)];
 }
 
 function line(cells: readonly string[]): string {

@@ -23,6 +23,7 @@ export function who(row: AnyRow): string {
 /** All sections, in the order of the suites. */
 export function sectionsOf(findings: Findings): Section[] {
   return [
+    ...callSections(findings),
     ...kernelSections(findings),
     ...(['attention', 'training', 'peers'] as const).flatMap((suite) => timeSections(findings, suite)),
     ...memorySections(findings),
@@ -89,6 +90,17 @@ function ratio({ against, extrapolated }: Row, name: string): string {
   return value === undefined ? '' : `${extrapolated.includes(name) ? '~' : ''}${significant(value)}`;
 }
 
+function callSections({ calls }: Findings): Section[] {
+  const rows = calls.map(({ name, variant, params: { L, H, D, R, C, causal }, firstMs, overheadMs }) => [
+    `${name} ${variant}`,
+    `L=${L} H=${H} D=${D} R=${R} C=${C}${causal ? ' causal' : ''}`,
+    milliseconds(firstMs),
+    overheadMs.toFixed(2),
+  ]);
+  const columns = ['what', 'call', 'ms: first call, with compilation', 'ms: a later call beside its kernels'];
+  return rows.length === 0 ? [] : [{ suite: 'kernels', title: 'calls', columns, rows, lines: [] }];
+}
+
 function kernelSections({ rows }: Findings): Section[] {
   const own = rows.filter(({ suite }) => suite === 'kernels');
   const titleOf = (row: Row) => `kernels: L=${count(row.params.L)}, ${sizes(row)}`;
@@ -145,6 +157,7 @@ function memorySections({ rows, others }: Findings): Section[] {
     columns: ['L', 'what', 'R', 'inputs and output', 'peak', 'peak over both'],
     rows: own
       .filter((row) => sizes(row, false) === title)
+      .sort((a, b) => a.params.L - b.params.L)
       .map((row) => {
         const { bytesPeak = 0, bytesInOut = 1 } = row;
         const rounds = row.name === 'lsh' ? String(row.params.R) : '';

@@ -9,6 +9,7 @@ import { SETS } from '../inputs.js';
 import type { Variant } from '../options.js';
 import { type Given, type Way, waysOf } from '../ours.js';
 import { repetitions, spread } from '../statistics.js';
+import { benchOverhead } from './overhead.js';
 
 const LENGTHS = [1024, 4096, 16384];
 /** Dense attention beyond is the suite attention's matter. */
@@ -25,7 +26,15 @@ interface Profiled {
 
 export async function benchKernels(context: Context): Promise<void> {
   const { options, findings, stopped, save, progress } = context;
+  const { lsh, dense } = waysOf(options);
   const { heads: H = 8, depth: D, hashes: R, chunk: C, causal = false } = options;
+  for (const way of [lsh, dense]) {
+    for (const variant of options.variants) {
+      if (!stopped()) {
+        await benchOverhead(context, way, variant, { B: 1, H, L: 1, D, R, C, causal });
+      }
+    }
+  }
   for (const L of options.lengths ?? LENGTHS) {
     const params: Params = { B: 1, H, L, D, R, C, causal };
     if (findings.has('kernels', params)) {
@@ -33,6 +42,9 @@ export async function benchKernels(context: Context): Promise<void> {
       continue;
     }
     await benchLength(context, params);
+    if (stopped()) {
+      findings.unfinish('kernels', params);
+    }
     save();
     if (stopped()) {
       return;

@@ -62,6 +62,9 @@ async function grow(context: Context, lengths: readonly Params[]): Promise<void>
         }
       }
     }
+    for (const params of stopped() ? lengths : []) {
+      findings.unfinish('scaling', params);
+    }
     for (const { params, entry, times } of ready) {
       await entry.dispose();
       if (times.length === 0) {

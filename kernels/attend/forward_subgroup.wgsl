@@ -18,6 +18,7 @@ diagnostic(off, subgroup_uniformity); // branches around subgroup operations are
 // the query.
 
 override DROPOUT: bool = false;
+override WRAP: bool = false;
 override LOOPED: bool = false; // keep the loops over depth, to compile fast; else arrays become registers
 
 struct Params {
@@ -150,14 +151,18 @@ fn keyOf(row: u32, span: Span, position: u32) -> Key {
   let L = params.L;
   let rowStart = row * params.R * L;
   var slot = span.first + min(position, span.count - 1u);
-  if (params.wrap != 0u) {
+  var roundStart = params.round * L;
+  var others = 0u;
+  if (WRAP) { // divisions are slow where they are not needed
     slot %= params.R * L;
+    let round = slot / L;
+    roundStart = round * L;
+    // Another round's buckets are others: none is equal to one of this round.
+    others = (round + params.R - params.round) % params.R * (params.N + 1u);
   }
   let at = index[rowStart + slot];
-  let bucket = u32(buckets[params.bucketsStart + rowStart + slot / L * L + at]);
+  let bucket = u32(buckets[params.bucketsStart + rowStart + roundStart + at]);
   let real = position < span.count && bucket < params.N;
-  // Another round's buckets are others: none is equal to one of this round.
-  let others = (slot / L + params.R - params.round) % params.R * (params.N + 1u);
   return Key(select(NONE, at, real), bucket + others, at, select(0.0, inverseNorms[row * L + at], real));
 }
 

@@ -47,6 +47,9 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> dk: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> dv: array<vec4f>;
 
+/// Fixed for a pipeline: software adapters run what an `if` skips, and these are many words.
+override DROPOUT: bool = false;
+
 const ROWS: u32 = 4u;           // keys of a lane
 const QUERY_VECTORS: u32 = 2u;  // vec4 of queries, set so that ROWS · QUERY_VECTORS is 8
 const DEPTH_VECTORS: u32 = 2u;  // set to ceil(D / 32), or more: vec4 of dk a lane holds for each key
@@ -68,14 +71,13 @@ fn lowest(count: i32) -> u32 {
   return select((1u << u32(clamp(count, 0, 31))) - 1u, 0xffffffffu, count >= 32);
 }
 
-/// Where the mask of a query begins.
-fn maskOf(row: u32, i: u32) -> u32 {
-  let seedRow = params.firstRow + row;
-  return seedRow / params.H * params.maskBatch + seedRow % params.H * params.maskHead + i * params.maskQuery;
+/// Where the mask of a row b·h begins.
+fn maskOf(seedRow: u32) -> u32 {
+  return seedRow / params.H * params.maskBatch + seedRow % params.H * params.maskHead;
 }
 
-/// Bit n tells whether key j is seen by query first + n, for n below 32.
-fn visibleQueries(row: u32, j: u32, first: u32) -> u32 {
+/// Bit n tells whether key j of a row with its mask at `maskRow` is seen by query first + n, for n below 32.
+fn visibleQueries(maskRow: u32, j: u32, first: u32) -> u32 {
   var word = select(0u, lowest(i32(params.L) - i32(first)), j < params.Lk);
   if (params.causal != 0u) {
     word &= ~lowest(i32(j + params.L) - i32(params.Lk) - i32(first));
@@ -85,7 +87,7 @@ fn visibleQueries(row: u32, j: u32, first: u32) -> u32 {
   }
   if (params.masked != 0u && word != 0u) {
     for (var n = 0u; n < min(params.L - first, 32u); n++) {
-      let start = maskOf(row, first + n);
+      let start = maskRow + (first + n) * params.maskQuery;
       let hidden = mask[start + j] == 0 || (params.sharedQk != 0u && mask[start + first + n] == 0);
       word &= ~select(0u, 1u << n, hidden);
     }
@@ -116,7 +118,7 @@ fn pcg4(counters: vec4u) -> vec4u {
 
 /// What dropout makes of four weights of 1, by the row's word and the queries and keys.
 fn keptPairs(ofRow: u32, queries: vec4u, keys: vec4u) -> vec4f {
-  if (params.dropBelow == 0u) {
+  if (!DROPOUT) {
     return vec4f(1.0);
   }
   let words = pcg4(pcg4(ofRow + queries) + pcg4(keys));
@@ -147,6 +149,7 @@ fn main(
   let gradRow = params.gradStart / 4u + row * L * columns;
 
   let ofRow = roundWord(params.firstRow + row, 0u);
+  let maskRow = maskOf(params.firstRow + row);
   var keySums: array<vec4f, ROWS * DEPTH_VECTORS> = array<vec4f, ROWS * DEPTH_VECTORS>();
   var valueSums: array<vec4f, ROWS * COLUMN_VECTORS> = array<vec4f, ROWS * COLUMN_VECTORS>();
 
@@ -156,61 +159,41 @@ fn main(
   }
   for (var firstQuery = begin; firstQuery < L; firstQuery += QUERIES) {
     // The words of the tile before were read before its last barrier.
-    words[lane] = visibleQueries(row, firstKey + lane / QUERY_VECTORS, firstQuery + lane % QUERY_VECTORS * 32u);
+    words[lane] = visibleQueries(maskRow, firstKey + lane / QUERY_VECTORS, firstQuery + lane % QUERY_VECTORS * 32u);
     var logits: array<vec4f, ROWS * QUERY_VECTORS> = array<vec4f, ROWS * QUERY_VECTORS>();
     var slopes: array<vec4f, ROWS * QUERY_VECTORS> = array<vec4f, ROWS * QUERY_VECTORS>(); // grad·v
-    for (var d = 0u; d < depths; d += SLICE) {
+    // Both products by one loop over slices: of queries with keys, then of grad with values.
+    let slices = (depths + SLICE - 1u) / SLICE;
+    for (var s = 0u; s < slices + (columns + SLICE - 1u) / SLICE; s++) {
+      let second = s >= slices;
+      let d = select(s, s - slices, second) * SLICE;
+      let width = select(depths, columns, second);
+      if (s == slices) {
+        logits = slopes;
+        slopes = array<vec4f, ROWS * QUERY_VECTORS>();
+      }
       workgroupBarrier();
       for (var n = lane; n < (KEYS + QUERIES) * SLICE; n += 64u) {
         let r = n / SLICE;
-        let c = d + n % SLICE;
+        let c = min(d + n % SLICE, width - 1u);
+        let own = min(firstKey + r, Lk - 1u) * width + c;
+        let other = min(firstQuery + r - KEYS, L - 1u) * width + c;
         var part = vec4f();
-        if (c < depths) {
+        if (second) {
           if (r < KEYS) {
-            part = k[kRow + min(firstKey + r, Lk - 1u) * depths + c];
+            part = v[vRow + own];
           } else {
-            part = q[qRow + min(firstQuery + r - KEYS, L - 1u) * depths + c];
+            part = grad[gradRow + other];
           }
+        } else if (r < KEYS) {
+          part = k[kRow + own];
+        } else {
+          part = q[qRow + other];
         }
         staged[r * PITCH + n % SLICE] = part;
       }
       workgroupBarrier();
-      for (var c = 0u; c < min(SLICE, depths - d); c++) {
-        var own: array<vec4f, ROWS> = array<vec4f, ROWS>();
-        for (var a = 0u; a < ROWS; a++) {
-          own[a] = staged[(y + 8u * a) * PITCH + c];
-        }
-        for (var g = 0u; g < QUERY_VECTORS; g++) {
-          let at = (KEYS + 32u * g + x) * PITCH + c;
-          let other = transpose(mat4x4f(
-            staged[at], staged[at + 8u * PITCH], staged[at + 16u * PITCH], staged[at + 24u * PITCH]));
-          for (var a = 0u; a < ROWS; a++) {
-            let to = a * QUERY_VECTORS + g;
-            logits[to] = fma(vec4f(own[a].x), other[0], logits[to]);
-            logits[to] = fma(vec4f(own[a].y), other[1], logits[to]);
-            logits[to] = fma(vec4f(own[a].z), other[2], logits[to]);
-            logits[to] = fma(vec4f(own[a].w), other[3], logits[to]);
-          }
-        }
-      }
-    }
-    for (var d = 0u; d < columns; d += SLICE) {
-      workgroupBarrier();
-      for (var n = lane; n < (KEYS + QUERIES) * SLICE; n += 64u) {
-        let r = n / SLICE;
-        let c = d + n % SLICE;
-        var part = vec4f();
-        if (c < columns) {
-          if (r < KEYS) {
-            part = v[vRow + min(firstKey + r, Lk - 1u) * columns + c];
-          } else {
-            part = grad[gradRow + min(firstQuery + r - KEYS, L - 1u) * columns + c];
-          }
-        }
-        staged[r * PITCH + n % SLICE] = part;
-      }
-      workgroupBarrier();
-      for (var c = 0u; c < min(SLICE, columns - d); c++) {
+      for (var c = 0u; c < min(SLICE, width - d); c++) {
         var own: array<vec4f, ROWS> = array<vec4f, ROWS>();
         for (var a = 0u; a < ROWS; a++) {
           own[a] = staged[(y + 8u * a) * PITCH + c];
@@ -255,16 +238,15 @@ fn main(
       }
       for (var c = 0u; c < COLUMN_VECTORS; c++) {
         let column = min(8u * c + x, columns - 1u);
-        let first = grad[rows.x + column];
-        let second = grad[rows.y + column];
-        let third = grad[rows.z + column];
-        let fourth = grad[rows.w + column];
+        let others = mat4x4f(
+          vec4f(grad[rows.x + column]), vec4f(grad[rows.y + column]),
+          vec4f(grad[rows.z + column]), vec4f(grad[rows.w + column]));
         for (var a = 0u; a < ROWS; a++) {
           let to = a * COLUMN_VECTORS + c;
-          valueSums[to] = fma(vec4f(weights[a].x), first, valueSums[to]);
-          valueSums[to] = fma(vec4f(weights[a].y), second, valueSums[to]);
-          valueSums[to] = fma(vec4f(weights[a].z), third, valueSums[to]);
-          valueSums[to] = fma(vec4f(weights[a].w), fourth, valueSums[to]);
+          valueSums[to] = fma(vec4f(weights[a].x), others[0], valueSums[to]);
+          valueSums[to] = fma(vec4f(weights[a].y), others[1], valueSums[to]);
+          valueSums[to] = fma(vec4f(weights[a].z), others[2], valueSums[to]);
+          valueSums[to] = fma(vec4f(weights[a].w), others[3], valueSums[to]);
         }
       }
     }
@@ -284,41 +266,50 @@ fn main(
       }
       for (var c = 0u; c < DEPTH_VECTORS; c++) {
         let column = min(8u * c + x, depths - 1u);
-        let first = q[rows.x + column];
-        let second = q[rows.y + column];
-        let third = q[rows.z + column];
-        let fourth = q[rows.w + column];
+        let others = mat4x4f(
+          vec4f(q[rows.x + column]), vec4f(q[rows.y + column]),
+          vec4f(q[rows.z + column]), vec4f(q[rows.w + column]));
         for (var a = 0u; a < ROWS; a++) {
           let to = a * DEPTH_VECTORS + c;
-          keySums[to] = fma(vec4f(weights[a].x), first, keySums[to]);
-          keySums[to] = fma(vec4f(weights[a].y), second, keySums[to]);
-          keySums[to] = fma(vec4f(weights[a].z), third, keySums[to]);
-          keySums[to] = fma(vec4f(weights[a].w), fourth, keySums[to]);
+          keySums[to] = fma(vec4f(weights[a].x), others[0], keySums[to]);
+          keySums[to] = fma(vec4f(weights[a].y), others[1], keySums[to]);
+          keySums[to] = fma(vec4f(weights[a].z), others[2], keySums[to]);
+          keySums[to] = fma(vec4f(weights[a].w), others[3], keySums[to]);
         }
       }
     }
   }
 
-  for (var a = 0u; a < ROWS; a++) {
-    let key = firstKey + y + 8u * a;
-    if (key >= Lk) {
-      continue;
+  // Through workgroup memory: one store for all, not one for each that a lane holds.
+  for (var c = 0u; c < DEPTH_VECTORS; c++) {
+    workgroupBarrier();
+    for (var a = 0u; a < ROWS; a++) {
+      staged[(y + 8u * a) * PITCH + x] = keySums[a * DEPTH_VECTORS + c] * params.scale;
     }
-    for (var c = 0u; c < DEPTH_VECTORS; c++) {
-      let column = 8u * c + x;
-      if (column < depths) {
-        dk[params.dkStart / 4u + (row * Lk + key) * depths + column] = keySums[a * DEPTH_VECTORS + c] * params.scale;
+    workgroupBarrier();
+    for (var n = lane; n < KEYS * SLICE; n += 64u) {
+      let key = firstKey + n / SLICE;
+      let column = SLICE * c + n % SLICE;
+      if (key < Lk && column < depths) {
+        dk[params.dkStart / 4u + (row * Lk + key) * depths + column] = staged[n / SLICE * PITCH + n % SLICE];
       }
     }
-    // A query that saw nothing returned its own value.
-    let alone = params.sharedQk != 0u && facts[row * L + min(key, L - 1u)].x < UNSEEN;
-    for (var c = 0u; c < COLUMN_VECTORS; c++) {
-      let column = 8u * c + x;
-      if (column < columns) {
-        var result = valueSums[a * COLUMN_VECTORS + c];
-        if (alone) {
-          result += grad[gradRow + key * columns + column];
-        }
+  }
+  for (var c = 0u; c < COLUMN_VECTORS; c++) {
+    workgroupBarrier();
+    for (var a = 0u; a < ROWS; a++) {
+      staged[(y + 8u * a) * PITCH + x] = valueSums[a * COLUMN_VECTORS + c];
+    }
+    workgroupBarrier();
+    for (var n = lane; n < KEYS * SLICE; n += 64u) {
+      let key = firstKey + n / SLICE;
+      let column = SLICE * c + n % SLICE;
+      var result = staged[n / SLICE * PITCH + n % SLICE];
+      if (params.sharedQk != 0u && facts[row * L + min(key, L - 1u)].x < UNSEEN) {
+        // A query that saw nothing returned its own value.
+        result += grad[gradRow + min(key, L - 1u) * columns + min(column, columns - 1u)];
+      }
+      if (key < Lk && column < columns) {
         dv[params.dvStart / 4u + (row * Lk + key) * columns + column] = result;
       }
     }

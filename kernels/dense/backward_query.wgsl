@@ -45,6 +45,9 @@ struct Params {
 @group(0) @binding(6) var<storage, read> facts: array<vec2f>;
 @group(0) @binding(7) var<storage, read_write> dq: array<vec4f>;
 
+/// Fixed for a pipeline: software adapters run what an `if` skips, and these are many words.
+override DROPOUT: bool = false;
+
 const ROWS: u32 = 4u;          // queries of a lane
 const KEY_VECTORS: u32 = 2u;   // vec4 of keys, set so that ROWS · KEY_VECTORS is 8
 const DEPTH_VECTORS: u32 = 2u; // set to ceil(D / 32), or more: vec4 of dq a lane holds for each query
@@ -64,14 +67,13 @@ fn lowest(count: i32) -> u32 {
   return select((1u << u32(clamp(count, 0, 31))) - 1u, 0xffffffffu, count >= 32);
 }
 
-/// Where the mask of a query begins.
-fn maskOf(row: u32, i: u32) -> u32 {
-  let seedRow = params.firstRow + row;
-  return seedRow / params.H * params.maskBatch + seedRow % params.H * params.maskHead + i * params.maskQuery;
+/// Where the mask of a row b·h begins.
+fn maskOf(seedRow: u32) -> u32 {
+  return seedRow / params.H * params.maskBatch + seedRow % params.H * params.maskHead;
 }
 
-/// Bit n tells whether query i sees key first + n, for n below 32.
-fn visibleKeys(row: u32, i: u32, first: u32) -> u32 {
+/// Bit n tells whether query i of a row with its mask at `maskRow` sees key first + n, for n below 32.
+fn visibleKeys(maskRow: u32, i: u32, first: u32) -> u32 {
   var end = i32(params.Lk);
   if (params.causal != 0u) {
     end = min(end, i32(i + params.Lk) - i32(params.L) + 1); // the last query stands beside the last key
@@ -81,7 +83,7 @@ fn visibleKeys(row: u32, i: u32, first: u32) -> u32 {
     word &= ~(1u << (i - first));
   }
   if (params.masked != 0u && word != 0u) {
-    let start = maskOf(row, i);
+    let start = maskRow + i * params.maskQuery;
     for (var n = 0u; n < min(params.Lk - first, 32u); n++) {
       word &= ~select(0u, 1u << n, mask[start + first + n] == 0);
     }
@@ -115,7 +117,7 @@ fn pcg4(counters: vec4u) -> vec4u {
 
 /// What dropout makes of four weights of 1, by the row's word and the queries and keys.
 fn keptPairs(ofRow: u32, queries: vec4u, keys: vec4u) -> vec4f {
-  if (params.dropBelow == 0u) {
+  if (!DROPOUT) {
     return vec4f(1.0);
   }
   let words = pcg4(pcg4(ofRow + queries) + pcg4(keys));
@@ -151,6 +153,7 @@ fn main(
   }
 
   let ofRow = roundWord(params.firstRow + row, 0u);
+  let maskRow = maskOf(params.firstRow + row);
   var ownFacts: array<vec2f, ROWS> = array<vec2f, ROWS>();
   for (var a = 0u; a < ROWS; a++) {
     ownFacts[a] = facts[row * L + min(firstQuery + y + 8u * a, lastQuery)];
@@ -159,61 +162,41 @@ fn main(
 
   for (var firstKey = 0u; i32(firstKey) < end; firstKey += KEYS) {
     // The words of the tile before were read before its last barrier.
-    words[lane] = visibleKeys(row, firstQuery + lane / KEY_VECTORS, firstKey + lane % KEY_VECTORS * 32u);
+    words[lane] = visibleKeys(maskRow, firstQuery + lane / KEY_VECTORS, firstKey + lane % KEY_VECTORS * 32u);
     var logits: array<vec4f, ROWS * KEY_VECTORS> = array<vec4f, ROWS * KEY_VECTORS>();
     var slopes: array<vec4f, ROWS * KEY_VECTORS> = array<vec4f, ROWS * KEY_VECTORS>(); // grad·v
-    for (var d = 0u; d < depths; d += SLICE) {
+    // Both products by one loop over slices: of queries with keys, then of grad with values.
+    let slices = (depths + SLICE - 1u) / SLICE;
+    for (var s = 0u; s < slices + (columns + SLICE - 1u) / SLICE; s++) {
+      let second = s >= slices;
+      let d = select(s, s - slices, second) * SLICE;
+      let width = select(depths, columns, second);
+      if (s == slices) {
+        logits = slopes;
+        slopes = array<vec4f, ROWS * KEY_VECTORS>();
+      }
       workgroupBarrier();
       for (var n = lane; n < (QUERIES + KEYS) * SLICE; n += 64u) {
         let r = n / SLICE;
-        let c = d + n % SLICE;
+        let c = min(d + n % SLICE, width - 1u);
+        let own = min(firstQuery + r, L - 1u) * width + c;
+        let other = min(firstKey + r - QUERIES, Lk - 1u) * width + c;
         var part = vec4f();
-        if (c < depths) {
+        if (second) {
           if (r < QUERIES) {
-            part = q[qRow + min(firstQuery + r, L - 1u) * depths + c];
+            part = grad[gradRow + own];
           } else {
-            part = k[kRow + min(firstKey + r - QUERIES, Lk - 1u) * depths + c];
+            part = v[vRow + other];
           }
+        } else if (r < QUERIES) {
+          part = q[qRow + own];
+        } else {
+          part = k[kRow + other];
         }
         staged[r * PITCH + n % SLICE] = part;
       }
       workgroupBarrier();
-      for (var c = 0u; c < min(SLICE, depths - d); c++) {
-        var own: array<vec4f, ROWS> = array<vec4f, ROWS>();
-        for (var a = 0u; a < ROWS; a++) {
-          own[a] = staged[(y + 8u * a) * PITCH + c];
-        }
-        for (var g = 0u; g < KEY_VECTORS; g++) {
-          let at = (QUERIES + 32u * g + x) * PITCH + c;
-          let other = transpose(mat4x4f(
-            staged[at], staged[at + 8u * PITCH], staged[at + 16u * PITCH], staged[at + 24u * PITCH]));
-          for (var a = 0u; a < ROWS; a++) {
-            let to = a * KEY_VECTORS + g;
-            logits[to] = fma(vec4f(own[a].x), other[0], logits[to]);
-            logits[to] = fma(vec4f(own[a].y), other[1], logits[to]);
-            logits[to] = fma(vec4f(own[a].z), other[2], logits[to]);
-            logits[to] = fma(vec4f(own[a].w), other[3], logits[to]);
-          }
-        }
-      }
-    }
-    for (var d = 0u; d < columns; d += SLICE) {
-      workgroupBarrier();
-      for (var n = lane; n < (QUERIES + KEYS) * SLICE; n += 64u) {
-        let r = n / SLICE;
-        let c = d + n % SLICE;
-        var part = vec4f();
-        if (c < columns) {
-          if (r < QUERIES) {
-            part = grad[gradRow + min(firstQuery + r, L - 1u) * columns + c];
-          } else {
-            part = v[vRow + min(firstKey + r - QUERIES, Lk - 1u) * columns + c];
-          }
-        }
-        staged[r * PITCH + n % SLICE] = part;
-      }
-      workgroupBarrier();
-      for (var c = 0u; c < min(SLICE, columns - d); c++) {
+      for (var c = 0u; c < min(SLICE, width - d); c++) {
         var own: array<vec4f, ROWS> = array<vec4f, ROWS>();
         for (var a = 0u; a < ROWS; a++) {
           own[a] = staged[(y + 8u * a) * PITCH + c];
@@ -254,27 +237,32 @@ fn main(
       }
       for (var c = 0u; c < DEPTH_VECTORS; c++) {
         let column = min(8u * c + x, depths - 1u);
-        let first = k[rows.x + column];
-        let second = k[rows.y + column];
-        let third = k[rows.z + column];
-        let fourth = k[rows.w + column];
+        let others = mat4x4f(
+          vec4f(k[rows.x + column]), vec4f(k[rows.y + column]),
+          vec4f(k[rows.z + column]), vec4f(k[rows.w + column]));
         for (var a = 0u; a < ROWS; a++) {
           let to = a * DEPTH_VECTORS + c;
-          sums[to] = fma(vec4f(weights[a].x), first, sums[to]);
-          sums[to] = fma(vec4f(weights[a].y), second, sums[to]);
-          sums[to] = fma(vec4f(weights[a].z), third, sums[to]);
-          sums[to] = fma(vec4f(weights[a].w), fourth, sums[to]);
+          sums[to] = fma(vec4f(weights[a].x), others[0], sums[to]);
+          sums[to] = fma(vec4f(weights[a].y), others[1], sums[to]);
+          sums[to] = fma(vec4f(weights[a].z), others[2], sums[to]);
+          sums[to] = fma(vec4f(weights[a].w), others[3], sums[to]);
         }
       }
     }
   }
 
-  for (var a = 0u; a < ROWS; a++) {
-    let query = firstQuery + y + 8u * a;
-    for (var c = 0u; c < DEPTH_VECTORS; c++) {
-      let column = 8u * c + x;
+  // Through workgroup memory: one store for all, not one for each that a lane holds.
+  for (var c = 0u; c < DEPTH_VECTORS; c++) {
+    workgroupBarrier();
+    for (var a = 0u; a < ROWS; a++) {
+      staged[(y + 8u * a) * PITCH + x] = sums[a * DEPTH_VECTORS + c] * params.scale;
+    }
+    workgroupBarrier();
+    for (var n = lane; n < QUERIES * SLICE; n += 64u) {
+      let query = firstQuery + n / SLICE;
+      let column = SLICE * c + n % SLICE;
       if (query < L && column < depths) {
-        dq[params.dqStart / 4u + (row * L + query) * depths + column] = sums[a * DEPTH_VECTORS + c] * params.scale;
+        dq[params.dqStart / 4u + (row * L + query) * depths + column] = staged[n / SLICE * PITCH + n % SLICE];
       }
     }
   }

@@ -37,13 +37,18 @@ struct Params {
   lseStart: u32,
 }
 
+alias Stored = vec4f; // or vec4h, where rows are stored as 16-bit floats
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;
-@group(0) @binding(2) var<storage, read> k: array<vec4f>;
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;
+@group(0) @binding(1) var<storage, read> q: array<Stored>;
+@group(0) @binding(2) var<storage, read> k: array<Stored>;
+@group(0) @binding(3) var<storage, read> v: array<Stored>;
 @group(0) @binding(4) var<storage, read> mask: array<i32>;
 @group(0) @binding(5) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> lse: array<f32>;
+
+/// Fixed for a pipeline: software adapters run what an `if` skips, and these are many words.
+override DROPOUT: bool = false;
 
 const ROWS: u32 = 4u;           // queries of a lane
 const KEY_VECTORS: u32 = 2u;    // vec4 of keys, set so that ROWS · KEY_VECTORS is 8
@@ -60,20 +65,20 @@ const LN_2: f32 = 0.6931471805599453;
 var<workgroup> staged: array<vec4f, (QUERIES + KEYS) * PITCH>; // slices of queries and keys; then weights
 var<workgroup> partial: array<f32, QUERIES * 8u>;
 var<workgroup> words: array<u32, QUERIES * KEY_VECTORS>;       // visibleKeys of each query
+var<workgroup> maxima: array<f32, QUERIES>;
 
 /// The lowest `count` bits, of which there may be fewer than none or more than all.
 fn lowest(count: i32) -> u32 {
   return select((1u << u32(clamp(count, 0, 31))) - 1u, 0xffffffffu, count >= 32);
 }
 
-/// Where the mask of a query begins.
-fn maskOf(row: u32, i: u32) -> u32 {
-  let seedRow = params.firstRow + row;
-  return seedRow / params.H * params.maskBatch + seedRow % params.H * params.maskHead + i * params.maskQuery;
+/// Where the mask of a row b·h begins.
+fn maskOf(seedRow: u32) -> u32 {
+  return seedRow / params.H * params.maskBatch + seedRow % params.H * params.maskHead;
 }
 
-/// Bit n tells whether query i sees key first + n, for n below 32.
-fn visibleKeys(row: u32, i: u32, first: u32) -> u32 {
+/// Bit n tells whether query i of a row with its mask at `maskRow` sees key first + n, for n below 32.
+fn visibleKeys(maskRow: u32, i: u32, first: u32) -> u32 {
   var end = i32(params.Lk);
   if (params.causal != 0u) {
     end = min(end, i32(i + params.Lk) - i32(params.L) + 1); // the last query stands beside the last key
@@ -83,7 +88,7 @@ fn visibleKeys(row: u32, i: u32, first: u32) -> u32 {
     word &= ~(1u << (i - first));
   }
   if (params.masked != 0u && word != 0u) {
-    let start = maskOf(row, i);
+    let start = maskRow + i * params.maskQuery;
     for (var n = 0u; n < min(params.Lk - first, 32u); n++) {
       word &= ~select(0u, 1u << n, mask[start + first + n] == 0);
     }
@@ -117,7 +122,7 @@ fn pcg4(counters: vec4u) -> vec4u {
 
 /// What dropout makes of four weights of 1, by the row's word and the queries and keys.
 fn keptPairs(ofRow: u32, queries: vec4u, keys: vec4u) -> vec4f {
-  if (params.dropBelow == 0u) {
+  if (!DROPOUT) {
     return vec4f(1.0);
   }
   let words = pcg4(pcg4(ofRow + queries) + pcg4(keys));
@@ -152,6 +157,7 @@ fn main(
   }
 
   let ofRow = roundWord(params.firstRow + row, 0u);
+  let maskRow = maskOf(params.firstRow + row);
   var largest: array<f32, ROWS> = array<f32, ROWS>();
   var sum: array<f32, ROWS> = array<f32, ROWS>();
   var sums: array<vec4f, ROWS * COLUMN_VECTORS> = array<vec4f, ROWS * COLUMN_VECTORS>();
@@ -161,7 +167,7 @@ fn main(
 
   for (var firstKey = 0u; i32(firstKey) < end; firstKey += KEYS) {
     // The words of the tile before were read before its last barrier.
-    words[lane] = visibleKeys(row, firstQuery + lane / KEY_VECTORS, firstKey + lane % KEY_VECTORS * 32u);
+    words[lane] = visibleKeys(maskRow, firstQuery + lane / KEY_VECTORS, firstKey + lane % KEY_VECTORS * 32u);
     var logits: array<vec4f, ROWS * KEY_VECTORS> = array<vec4f, ROWS * KEY_VECTORS>();
     for (var d = 0u; d < depths; d += SLICE) {
       workgroupBarrier();
@@ -171,9 +177,9 @@ fn main(
         var part = vec4f();
         if (c < depths) {
           if (r < QUERIES) {
-            part = q[qRow + min(firstQuery + r, L - 1u) * depths + c];
+            part = vec4f(q[qRow + min(firstQuery + r, L - 1u) * depths + c]);
           } else {
-            part = k[kRow + min(firstKey + r - QUERIES, Lk - 1u) * depths + c];
+            part = vec4f(k[kRow + min(firstKey + r - QUERIES, Lk - 1u) * depths + c]);
           }
         }
         staged[r * PITCH + n % SLICE] = part;
@@ -239,53 +245,57 @@ fn main(
       }
       for (var c = 0u; c < COLUMN_VECTORS; c++) {
         let column = min(8u * c + x, columns - 1u);
-        let first = v[rows.x + column];
-        let second = v[rows.y + column];
-        let third = v[rows.z + column];
-        let fourth = v[rows.w + column];
+        let others = mat4x4f(
+          vec4f(v[rows.x + column]), vec4f(v[rows.y + column]),
+          vec4f(v[rows.z + column]), vec4f(v[rows.w + column]));
         for (var a = 0u; a < ROWS; a++) {
           let to = a * COLUMN_VECTORS + c;
-          sums[to] = fma(vec4f(weights[a].x), first, sums[to]);
-          sums[to] = fma(vec4f(weights[a].y), second, sums[to]);
-          sums[to] = fma(vec4f(weights[a].z), third, sums[to]);
-          sums[to] = fma(vec4f(weights[a].w), fourth, sums[to]);
+          sums[to] = fma(vec4f(weights[a].x), others[0], sums[to]);
+          sums[to] = fma(vec4f(weights[a].y), others[1], sums[to]);
+          sums[to] = fma(vec4f(weights[a].z), others[2], sums[to]);
+          sums[to] = fma(vec4f(weights[a].w), others[3], sums[to]);
         }
       }
     }
   }
 
-  // All lanes of a query add up, and write its output and log-sum-exp.
+  // All lanes of a query add up, and write its log-sum-exp.
   workgroupBarrier();
   for (var a = 0u; a < ROWS; a++) {
     partial[8u * (y + 8u * a) + x] = sum[a];
+    maxima[y + 8u * a] = largest[a];
   }
   workgroupBarrier();
-  for (var a = 0u; a < ROWS; a++) {
-    let query = firstQuery + y + 8u * a;
-    if (query >= L) {
-      continue;
-    }
+  for (var n = lane; n < QUERIES; n += 64u) {
     var total = 0.0;
-    for (var n = 0u; n < 8u; n++) {
-      total += partial[8u * (y + 8u * a) + n];
+    for (var m = 0u; m < 8u; m++) {
+      total += partial[8u * n + m];
     }
-    let seen = total > 0.0;
-    if (x == 0u) {
-      lse[params.lseStart + row * L + query] = select(NOTHING, (largest[a] + log2(max(total, 1e-38))) * LN_2, seen);
+    partial[8u * n] = total;
+    if (firstQuery + n < L) {
+      lse[params.lseStart + row * L + firstQuery + n] =
+        select(NOTHING, (maxima[n] + log2(max(total, 1e-38))) * LN_2, total > 0.0);
     }
-    for (var c = 0u; c < COLUMN_VECTORS; c++) {
-      let column = 8u * c + x;
-      if (column >= columns) {
-        continue;
-      }
-      var result = vec4f();
-      if (seen) {
-        result = sums[a * COLUMN_VECTORS + c] / total;
-      } else if (params.sharedQk != 0u) {
+  }
+  // Outputs go through workgroup memory: one store for all, not one for each that a lane holds.
+  for (var c = 0u; c < COLUMN_VECTORS; c++) {
+    workgroupBarrier();
+    for (var a = 0u; a < ROWS; a++) {
+      staged[(y + 8u * a) * PITCH + x] = sums[a * COLUMN_VECTORS + c];
+    }
+    workgroupBarrier();
+    for (var n = lane; n < QUERIES * SLICE; n += 64u) {
+      let query = firstQuery + n / SLICE;
+      let column = SLICE * c + n % SLICE;
+      let total = partial[n / SLICE * 8u];
+      var result = staged[n / SLICE * PITCH + n % SLICE] / max(total, 1e-38);
+      if (params.sharedQk != 0u && total == 0.0) {
         // Self is all there is (a first token has no one else; paper, section 3).
-        result = v[vRow + query * columns + column];
+        result = vec4f(v[vRow + min(query, Lk - 1u) * columns + min(column, columns - 1u)]);
       }
-      out[params.outStart / 4u + (row * L + query) * columns + column] = result;
+      if (query < L && column < columns) {
+        out[params.outStart / 4u + (row * L + query) * columns + column] = result;
+      }
     }
   }
 }

@@ -11,11 +11,15 @@ import decodeAttend from '../../kernels/decode/attend.wgsl?raw';
 import decodeCopy from '../../kernels/decode/copy.wgsl?raw';
 import decodeLink from '../../kernels/decode/link.wgsl?raw';
 import denseBackwardKey from '../../kernels/dense/backward_key.wgsl?raw';
+import denseBackwardKeySubgroup from '../../kernels/dense/backward_key_subgroup.wgsl?raw';
 import denseBackwardQuery from '../../kernels/dense/backward_query.wgsl?raw';
+import denseBackwardQuerySubgroup from '../../kernels/dense/backward_query_subgroup.wgsl?raw';
 import denseDelta from '../../kernels/dense/delta.wgsl?raw';
 import denseForward from '../../kernels/dense/forward.wgsl?raw';
+import denseForwardSubgroup from '../../kernels/dense/forward_subgroup.wgsl?raw';
 import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
+import hashRotateSubgroup from '../../kernels/hash/rotate_subgroup.wgsl?raw';
 import probeCopy from '../../kernels/probe/copy.wgsl?raw';
 import probeMultiply from '../../kernels/probe/multiply.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
@@ -58,6 +62,15 @@ const DROPOUT_PARAMS: readonly Field[] = [
   ...u32('firstRow', 'H', 'seed', 'dropBelow'),
   { name: 'keep', type: 'f32' },
 ];
+/** What the variants of hash/rotate share. */
+const ROTATE = {
+  params: [
+    ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
+    ...u32('qkStart', 'bucketsStart', 'together'),
+    { name: 'halves', type: 'u32', length: 20 },
+  ],
+  buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
+} satisfies Omit<Kernel, 'code'>;
 /** What the variants of attend/forward share. */
 const FORWARD = {
   params: [...PAIR_PARAMS, ...u32('outStart', 'lseStart'), { name: 'scale', type: 'f32' }, ...DROPOUT_PARAMS],
@@ -102,18 +115,23 @@ const DENSE_BACKWARD_PARAMS: readonly Field[] = [
   { name: 'scale', type: 'f32' },
 ];
 const DENSE_INPUTS = { q: 'read', k: 'read', v: 'read', mask: 'read' } as const;
+const DENSE_BACKWARD_QUERY = {
+  params: DENSE_BACKWARD_PARAMS,
+  buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dq: 'write' },
+} satisfies Omit<Kernel, 'code'>;
+const DENSE_BACKWARD_KEY = {
+  params: DENSE_BACKWARD_PARAMS,
+  buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dk: 'write', dv: 'write' },
+} satisfies Omit<Kernel, 'code'>;
+const DENSE_FORWARD = {
+  params: [...DENSE_PARAMS, ...u32('outStart', 'lseStart')],
+  buffers: { ...DENSE_INPUTS, out: 'write', lse: 'write' },
+} satisfies Omit<Kernel, 'code'>;
 
 /** Every kernel, by its file below `kernels/`. */
 export const kernels = {
-  'hash/rotate': {
-    code: hashRotate,
-    params: [
-      ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
-      ...u32('qkStart', 'bucketsStart', 'together'),
-      { name: 'halves', type: 'u32', length: 20 },
-    ],
-    buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
-  },
+  'hash/rotate': { code: hashRotate, ...ROTATE },
+  'hash/rotate_subgroup': { code: hashRotateSubgroup, ...ROTATE },
   'hash/hadamard': {
     code: hashHadamard,
     params: [
@@ -165,26 +183,17 @@ export const kernels = {
   'attend/backward_query_subgroup': { code: attendBackwardQuerySubgroup, ...BACKWARD_QUERY },
   'attend/backward_key': { code: attendBackwardKey, ...BACKWARD_KEY },
   'attend/backward_key_subgroup': { code: attendBackwardKeySubgroup, ...BACKWARD_KEY },
-  'dense/forward': {
-    code: denseForward,
-    params: [...DENSE_PARAMS, ...u32('outStart', 'lseStart')],
-    buffers: { ...DENSE_INPUTS, out: 'write', lse: 'write' },
-  },
+  'dense/forward': { code: denseForward, ...DENSE_FORWARD },
+  'dense/forward_subgroup': { code: denseForwardSubgroup, ...DENSE_FORWARD },
   'dense/delta': {
     code: denseDelta,
     params: u32('E', 'tokens', 'workgroups', 'outStart', 'gradStart', 'lseStart', 'lseGradStart'),
     buffers: { out: 'read', grad: 'read', lse: 'read', lseGrad: 'read', facts: 'write' },
   },
-  'dense/backward_query': {
-    code: denseBackwardQuery,
-    params: DENSE_BACKWARD_PARAMS,
-    buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dq: 'write' },
-  },
-  'dense/backward_key': {
-    code: denseBackwardKey,
-    params: DENSE_BACKWARD_PARAMS,
-    buffers: { ...DENSE_INPUTS, grad: 'read', facts: 'read', dk: 'write', dv: 'write' },
-  },
+  'dense/backward_query': { code: denseBackwardQuery, ...DENSE_BACKWARD_QUERY },
+  'dense/backward_query_subgroup': { code: denseBackwardQuerySubgroup, ...DENSE_BACKWARD_QUERY },
+  'dense/backward_key': { code: denseBackwardKey, ...DENSE_BACKWARD_KEY },
+  'dense/backward_key_subgroup': { code: denseBackwardKeySubgroup, ...DENSE_BACKWARD_KEY },
   'decode/copy': {
     code: decodeCopy,
     params: [

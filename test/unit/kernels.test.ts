@@ -24,6 +24,7 @@ const PLANS = [
   plan({ L: 100, D: 8 }, { numHashes: 1, acrossBuckets: false, numBuckets: [4, 8] }),
   plan({ L: 100, D: 8 }, { window: 'bucket', dropout: 0.1 }),
   plan({ L: 100, D: 80 }, { rotation: 'hadamard' }),
+  plan({ L: 100, D: 8 }, { storage: 'float16' }, { f16: true }),
   plan({ L: 100, D: 8 }, {}, { subgroupSize: 8, software: true }),
   plan({ L: 100, D: 8 }, { dropout: 0.1 }, { subgroupSize: 32 }),
 ];
@@ -38,17 +39,19 @@ const CACHE_PLANS = [
   ),
 ];
 const DENSE_PLANS = (['DenseAttention', 'DenseAttentionGradient'] as const).flatMap((name) =>
-  [undefined, { batch: 70, head: 0, query: 0 }].map((mask) =>
-    densePlan(
-      name,
-      { B: 2, H: 2, L: 70, Lk: 70, D: 8, E: 80 },
-      {
-        ...{ causal: true, sharedQk: false, scale: 1, dropout: 0.1, seed: 0 },
-        ...(mask && { mask }),
-      },
-      mask ? 560 : 0,
-      DEFAULT_TRAITS,
-      new Door('plan'),
+  [undefined, { batch: 70, head: 0, query: 0 }].flatMap((mask) =>
+    [DEFAULT_TRAITS, { ...DEFAULT_TRAITS, subgroupSize: 8, software: true }].map((device) =>
+      densePlan(
+        name,
+        { B: 2, H: 2, L: 70, Lk: 70, D: 8, E: 40 },
+        {
+          ...{ causal: true, sharedQk: false, scale: 1, dropout: 0.1, seed: 0 },
+          ...(mask && { mask }),
+        },
+        mask ? 560 : 0,
+        device,
+        new Door('plan'),
+      ),
     ),
   ),
 );
@@ -203,10 +206,11 @@ describe('every variant compiles', async () => {
     kernel: KernelName,
     constants: Record<string, number>,
     sizes: Record<string, number>,
+    half = false,
   ) {
     device.pushErrorScope('validation');
     device.pushErrorScope('internal');
-    compile(device, { kernel, constants, sizes });
+    compile(device, { kernel, constants, sizes, half });
     const errors = [await device.popErrorScope(), await device.popErrorScope()];
     return errors.find((error) => error !== null)?.message;
   }
@@ -224,6 +228,12 @@ describe('every variant compiles', async () => {
         const variant = JSON.stringify({ ...constants, ...sizes });
         expect(await errorOf(name, constants, sizes), variant).toBeUndefined();
       }
+    }
+  });
+
+  test.runIf(device.features.has('shader-f16'))('on rows of 16-bit floats too', async () => {
+    for (const name of ['attend/normalise', 'attend/forward', 'attend/forward_subgroup'] as const) {
+      expect(await errorOf(name, {}, {}, true), name).toBeUndefined();
     }
   });
 

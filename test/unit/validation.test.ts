@@ -10,6 +10,8 @@ import {
   lshAttentionWithLse,
   lshBuckets,
   plan,
+  scaledDotProductAttention,
+  scaledDotProductAttentionWithLse,
 } from '../../src/index.js';
 
 const SHAPE = [2, 3, 20, 8];
@@ -220,6 +222,40 @@ describe('dropout of dense attention', () => {
   test('its seed', () => expectError(dense({ seed: -1 }), RangeError, '`seed`', 'got -1'));
 });
 
+describe('attention between two sequences', () => {
+  const x = (...shape: number[]) => tensor(...(shape.length === 0 ? SHAPE : shape));
+  const across = (options: object, q = x(), k = x(), v = x()) =>
+    expect(() => scaledDotProductAttention(q, k, v, options));
+  test.each([
+    ['causal', 1, 'true or false, got 1'],
+    ['scale', Number.NaN, 'a finite number above 0'],
+    ['dropout', 1, 'a number from 0 to below 1, got 1'],
+    ['seed', -1, 'an integer from 0 to 4294967295'],
+  ])('%s: %o', (name, value, text) => {
+    across({ [name]: value }).toThrow(`scaledDotProductAttention: \`${name}\` must be ${text}`);
+  });
+  test('tensors and names', () => {
+    across({}, tensor(4)).toThrow('`q` must have the shape [L, D], [H, L, D] or [B, H, L, D]');
+    across({}, x(), tensor(20, 8)).toThrow('as many axes as `q`, got [20,8] beside [2,3,20,8]. Reshape it.');
+    across({}, x(), tensor(2, 3, 9, 8)).toThrow('`k` must have the shape of `v`');
+    across({}, x(), tensor(2, 3, 20, 7)).toThrow('= [2,3,20,8], got [2,3,20,7]');
+    across({}, x(), x(), tensor(2, 4, 20, 8)).toThrow('`v` must have the shape');
+    across({}, x(), x(), tensor(2, 3, 20, 300)).toThrow('depth E of `v` must be at most 256');
+    across({ numHashes: 2 }).toThrow('there is no option `numHashes`. The options are causal, mask, scale');
+  });
+  test.each([
+    [[2, 19], '[B, Lk] = [2,20], got [2,19]'],
+    [[3, 20, 20], '[B, Lk] = [2,20], got [3,20,20]'],
+    [[2, 3, 20, 1], '[B or 1, H or 1, L or 1, Lk] = [2,3,20,20], got [2,3,20,1]'],
+    [[1, 2, 1, 20], '[B or 1, H or 1, L or 1, Lk] = [1,3,1,20], got [1,2,1,20]'],
+  ])('a mask of shape %o', (shape, text) => {
+    across({ mask: tf.ones(shape, 'int32') }).toThrow(`\`mask\` must have the shape ${text}`);
+  });
+  test('a mask of floats', () => {
+    across({ mask: tensor(2, 20) }).toThrow('`mask` must be of dtype bool or int32, got float32');
+  });
+});
+
 describe('local attention', () => {
   const x = () => tensor(2, 3, 20, 8);
   const local = (options: object, q = x(), k = x(), v = x()) =>
@@ -258,6 +294,8 @@ describe('every function names itself', () => {
     ['plan', () => plan({ L: 4, D: 8 }, { numHashes: 0 })],
     ['denseAttention', () => denseAttention(x(), x(), { scale: 0 })],
     ['denseAttentionWithLse', () => denseAttentionWithLse(x(), x(), { scale: 0 })],
+    ['scaledDotProductAttention', () => scaledDotProductAttention(x(), x(), x(), { scale: 0 })],
+    ['scaledDotProductAttentionWithLse', () => scaledDotProductAttentionWithLse(x(), x(), x(), { scale: 0 })],
   ])('%s', (name, call) => {
     expectError(call, RangeError, new RegExp(`^${name}: `));
   });

@@ -1,11 +1,12 @@
 /** The ops of exact attention: their buffers and their passes. Pure. */
-import type { KernelName, Pass } from '../../webgpu/kernels.js';
+import type { Pass } from '../../webgpu/kernels.js';
 import type { DeviceTraits } from '../../webgpu/traits.js';
 import { type BatchLayout, type OpBuffers, planRows, type RowSpec, type RowsPlan } from '../batches.js';
 import { countsOf } from '../counts.js';
 import { dropoutThreshold } from '../dropout.js';
 import { vectors } from '../passes.js';
 import type { Door } from '../validate.js';
+import { variantOf } from '../variants.js';
 import type { DenseSettings, DenseShape } from './settings.js';
 
 /** The tfjs kernels of exact attention. */
@@ -18,9 +19,10 @@ export interface DensePlan extends RowsPlan {
 }
 
 const WORD = 4;
-/** Queries, or with the gradient keys, that a lane of the plain kernels owns, and how many lanes deep a tile is. */
-const PLAIN_ROWS = 4;
-const TILE_DEPTH = 8;
+/** Queries, or keys of the gradient by keys, of a workgroup of the plain kernels. */
+const PLAIN_ROWS = 32;
+/** Lanes of a workgroup of the subgroup kernels, each with rows of its own. */
+const LANES = 64;
 const TOKEN_TILE = 64;
 
 /** The plan of one op of a checked call; depths are multiples of 4. */
@@ -35,7 +37,7 @@ export function densePlan(
   const passesOf = (layout: BatchLayout) =>
     (name === 'DenseAttention'
       ? [forwardPass(shape, settings, layout, device)]
-      : gradientPasses(shape, settings, layout)
+      : gradientPasses(shape, settings, layout, device)
     ).map((pass) => ({ ...pass, ...countsOf(pass.kernel, shape, settings, layout.rows, 1) }));
   return { shape, settings, ...planRows(shape, buffersOf(name, shape, maskBytes), passesOf, device, door) };
 }
@@ -79,27 +81,44 @@ function pairs(
     logitScale: scale * Math.LOG2E,
   };
   const aliases: Record<string, string> = mask === undefined ? { mask: 'unused' } : {};
-  return { constants: {}, params, aliases, workgroups: rows * tiles };
+  const constants = { DROPOUT: Number(dropout > 0) };
+  return { constants, params, aliases, workgroups: rows * tiles };
 }
 
 function forwardPass(
   shape: DenseShape,
   settings: DenseSettings,
   layout: BatchLayout,
-  _device: DeviceTraits,
+  device: DeviceTraits,
 ): Pass {
   const { L, E } = shape;
   const { starts } = layout;
-  const common = pairs(shape, settings, layout, Math.ceil(L / (TILE_DEPTH * PLAIN_ROWS)));
+  const { subgroup, rows: ROWS } = variantOf('dense/forward', shape, device);
+  const rowsOfGroup = subgroup ? LANES * ROWS : PLAIN_ROWS;
+  const common = pairs(shape, settings, layout, Math.ceil(L / rowsOfGroup));
+  const params = { ...common.params, outStart: starts.out as number, lseStart: starts.lse as number };
+  if (!subgroup) {
+    return { ...common, kernel: 'dense/forward', sizes: { COLUMN_VECTORS: vectors(E) }, params };
+  }
   return {
     ...common,
-    kernel: 'dense/forward',
-    sizes: { COLUMN_VECTORS: vectors(E) },
-    params: { ...common.params, outStart: starts.out as number, lseStart: starts.lse as number },
+    kernel: 'dense/forward_subgroup',
+    ...subgroupVariant(shape, common.constants, ROWS, device),
+    params,
   };
 }
 
-function gradientPasses(shape: DenseShape, settings: DenseSettings, layout: BatchLayout): Pass[] {
+/** vec4 of a row that a lane owns, as many as the widest subgroup loads at a time. */
+function rowVectors(depth: number): number {
+  return Math.ceil(depth / 16) * 4;
+}
+
+function gradientPasses(
+  shape: DenseShape,
+  settings: DenseSettings,
+  layout: BatchLayout,
+  device: DeviceTraits,
+): Pass[] {
   const { L, Lk, D, E } = shape;
   const { rows, starts } = layout;
   const start = (name: string) => starts[name] as number;
@@ -115,19 +134,38 @@ function gradientPasses(shape: DenseShape, settings: DenseSettings, layout: Batc
     aliases: {},
     workgroups: Math.ceil((rows * L) / TOKEN_TILE),
   };
-  const DEPTH_VECTORS = vectors(D);
-  const COLUMN_VECTORS = vectors(E);
-  const passOn = (kernel: KernelName, length: number, sizes: Record<string, number>): Pass => {
-    const common = pairs(shape, settings, layout, Math.ceil(length / (TILE_DEPTH * PLAIN_ROWS)));
+  const { subgroup, rows: ROWS } = variantOf('dense/backward', shape, device);
+  const passOn = (side: 'query' | 'key'): Pass => {
+    const length = side === 'query' ? L : Lk;
+    const common = pairs(shape, settings, layout, Math.ceil(length / (subgroup ? LANES * ROWS : PLAIN_ROWS)));
     const params = {
       ...{ ...common.params, gradStart, scale: settings.scale },
       ...{ dqStart: start('dq'), dkStart: start('dk'), dvStart: start('dv') },
     };
-    return { ...common, kernel, sizes, params };
+    const DEPTH_VECTORS = vectors(D);
+    const sizes: Pass['sizes'] =
+      side === 'query' ? { DEPTH_VECTORS } : { DEPTH_VECTORS, COLUMN_VECTORS: vectors(E) };
+    return subgroup
+      ? {
+          ...common,
+          ...subgroupVariant(shape, common.constants, ROWS, device),
+          kernel: `dense/backward_${side}_subgroup`,
+          params,
+        }
+      : { ...common, kernel: `dense/backward_${side}`, sizes, params };
   };
-  return [
-    delta,
-    passOn('dense/backward_query', L, { DEPTH_VECTORS }),
-    passOn('dense/backward_key', Lk, { DEPTH_VECTORS, COLUMN_VECTORS }),
-  ];
+  return [delta, passOn('query'), passOn('key')];
+}
+
+/** What all subgroup kernels are compiled with. */
+function subgroupVariant(
+  { D, E }: DenseShape,
+  constants: Readonly<Record<string, number>>,
+  ROWS: number,
+  { software, subgroupSize: SUBGROUP }: DeviceTraits,
+) {
+  return {
+    constants: { ...constants, LOOPED: Number(software) },
+    sizes: { ROWS, SUBGROUP, DEPTH_VECTORS: rowVectors(D), COLUMN_VECTORS: rowVectors(E) },
+  };
 }

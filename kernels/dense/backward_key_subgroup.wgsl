@@ -1,0 +1,294 @@
+enable subgroups;
+
+// backward_key.wgsl for devices with subgroups of one size: dv_j = Σ_i kept·w_ij · grad_i and
+// dk_j = scale · Σ_i dS_ij · q_i.
+//
+//   q [BH, L, D]   k [BH, Lk, D]   v [BH, Lk, E]   mask as in forward   grad [BH, L, E]   facts [BH, L]
+//   →   dk [BH, Lk, D]   dv [BH, Lk, E]
+//
+// Rows in lanes, here keys, and queries by shuffles: one workgroup per (64·ROWS keys, b·h), which walks
+// the queries that see them.
+
+struct Params {
+  L: u32,                  // queries
+  Lk: u32,                 // keys
+  D: u32,
+  E: u32,
+  tiles: u32,              // workgroups of a row b·h
+  workgroups: u32,
+  qStart: u32,             // elements between a binding's start and the first row of this batch
+  kStart: u32,
+  vStart: u32,
+  causal: u32,             // the options, 0 or 1
+  sharedQk: u32,           // queries and keys are one sequence: none sees itself, padding sees nothing
+  masked: u32,
+  maskBatch: u32,          // elements of the mask from batch to batch, head to head, query to query
+  maskHead: u32,
+  maskQuery: u32,
+  firstRow: u32,           // first b·h of this batch of rows
+  H: u32,
+  seed: u32,
+  dropBelow: u32,          // a pair whose random word is below this is dropped
+  keep: f32,               // 1 / (1 − dropout)
+  logitScale: f32,         // of the logits, times log2(e)
+  gradStart: u32,
+  dqStart: u32,
+  dkStart: u32,
+  dvStart: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> k: array<vec4f>;
+@group(0) @binding(3) var<storage, read> v: array<vec4f>;
+@group(0) @binding(4) var<storage, read> mask: array<i32>;
+@group(0) @binding(5) var<storage, read> grad: array<vec4f>;
+@group(0) @binding(6) var<storage, read> facts: array<vec2f>;
+@group(0) @binding(7) var<storage, read_write> dk: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dv: array<vec4f>;
+
+/// Fixed for a pipeline: software adapters run what an `if` skips, and these are many words.
+override DROPOUT: bool = false;
+/// Whether depths are walked by loops with run-time bounds: short to compile, and as fast where registers
+/// are memory. Else the loops are unrolled, and rows stay in registers.
+override LOOPED: bool = true;
+
+const ROWS: u32 = 1u;            // keys of a lane
+const SUBGROUP: u32 = 8u;        // lanes of a subgroup: 8, 16, 32 or 64
+const DEPTH_VECTORS: u32 = 16u;  // set to D / 4, or more
+const COLUMN_VECTORS: u32 = 16u; // set to E / 4, or more
+const LANES: u32 = 64u;
+const OTHERS: u32 = 16u;         // queries that are taken at a time
+const HELD: u32 = (OTHERS + SUBGROUP - 1u) / SUBGROUP; // vec4 of one depth that a lane loads at a time …
+const COLUMNS: u32 = (SUBGROUP + OTHERS - 1u) / OTHERS; // … or depths that a subgroup loads at a time
+
+const NOTHING: f32 = -1e38;      // an exponent that gives 0
+const UNSEEN: f32 = -1e37;       // the log-sum-exp of a query that sees something is above this
+
+/// The lowest `count` bits, of which there may be fewer than none or more than all.
+fn lowest(count: i32) -> u32 {
+  return select((1u << u32(clamp(count, 0, 31))) - 1u, 0xffffffffu, count >= 32);
+}
+
+/// Where the mask of a row b·h begins.
+fn maskOf(seedRow: u32) -> u32 {
+  return seedRow / params.H * params.maskBatch + seedRow % params.H * params.maskHead;
+}
+
+/// Bit n tells whether key j of a row with its mask at `maskRow` is seen by query first + n, for n below 32.
+fn visibleQueries(maskRow: u32, j: u32, first: u32) -> u32 {
+  var word = select(0u, lowest(i32(params.L) - i32(first)), j < params.Lk);
+  if (params.causal != 0u) {
+    word &= ~lowest(i32(j + params.L) - i32(params.Lk) - i32(first));
+  }
+  if (params.sharedQk != 0u && j - first < 32u) {
+    word &= ~(1u << (j - first));
+  }
+  if (params.masked != 0u && word != 0u) {
+    for (var n = 0u; n < min(params.L - first, 32u); n++) {
+      let start = maskRow + (first + n) * params.maskQuery;
+      let hidden = mask[start + j] == 0 || (params.sharedQk != 0u && mask[start + first + n] == 0);
+      word &= ~select(0u, 1u << n, hidden);
+    }
+  }
+  return word;
+}
+
+/// A random word of a counter (O'Neill's PCG as a hash; Jarzynski and Olano 2020).
+fn pcg(counter: u32) -> u32 {
+  let state = counter * 747796405u + 2891336453u;
+  let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
+  return (word >> 22u) ^ word;
+}
+
+/// The random word of a row's round; the seed's stream is named "drop".
+fn roundWord(seedRow: u32, round: u32) -> u32 {
+  return pcg(pcg(pcg(pcg(params.seed ^ 0x64726f70u) + seedRow / params.H) + seedRow % params.H) + round);
+}
+
+fn pcg4(counters: vec4u) -> vec4u {
+  return vec4u(pcg(counters.x), pcg(counters.y), pcg(counters.z), pcg(counters.w));
+}
+
+/// What dropout makes of four weights of 1, by the row's word and the queries and keys.
+fn keptPairs(ofRow: u32, queries: vec4u, keys: vec4u) -> vec4f {
+  if (!DROPOUT) {
+    return vec4f(1.0);
+  }
+  let words = pcg4(pcg4(ofRow + queries) + pcg4(keys));
+  return select(vec4f(params.keep), vec4f(), words < vec4u(params.dropBelow));
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_invocation_id) place: u32,
+) {
+  let ordinal = group.x + group.y * groups.x;
+  if (ordinal >= params.workgroups) {
+    return;
+  }
+  let L = params.L;
+  let Lk = params.Lk;
+  let depths = params.D / 4u;
+  let columns = params.E / 4u;
+  let depthBound = select(DEPTH_VECTORS, depths, LOOPED);
+  let columnBound = select(COLUMN_VECTORS, columns, LOOPED);
+  let row = ordinal / params.tiles;
+  let qRow = params.qStart / 4u + row * L * depths;
+  let kRow = params.kStart / 4u + row * Lk * depths;
+  let vRow = params.vStart / 4u + row * Lk * columns;
+  let gradRow = params.gradStart / 4u + row * L * columns;
+  let ofRow = roundWord(params.firstRow + row, 0u);
+  let maskRow = maskOf(params.firstRow + row);
+
+  let firstKey = ordinal % params.tiles * LANES * ROWS;
+  var keys: array<vec4f, ROWS * DEPTH_VECTORS> = array<vec4f, ROWS * DEPTH_VECTORS>();
+  var values: array<vec4f, ROWS * COLUMN_VECTORS> = array<vec4f, ROWS * COLUMN_VECTORS>();
+  var keySums: array<vec4f, ROWS * DEPTH_VECTORS> = array<vec4f, ROWS * DEPTH_VECTORS>();
+  var valueSums: array<vec4f, ROWS * COLUMN_VECTORS> = array<vec4f, ROWS * COLUMN_VECTORS>();
+  var words: array<u32, ROWS> = array<u32, ROWS>();
+  for (var a = 0u; a < ROWS; a++) {
+    let key = min(firstKey + a * LANES + lane, Lk - 1u);
+    for (var c = 0u; c < depths; c++) {
+      keys[a * DEPTH_VECTORS + c] = k[kRow + key * depths + c] * params.logitScale;
+    }
+    for (var c = 0u; c < columns; c++) {
+      values[a * COLUMN_VECTORS + c] = v[vRow + key * columns + c];
+    }
+  }
+
+  var begin = 0u;
+  if (params.causal != 0u) {
+    begin = u32(max(0, i32(firstKey + L) - i32(Lk))); // earlier queries see none of these keys
+  }
+  for (var first = begin; first < L; first += 32u) {
+    for (var a = 0u; a < ROWS; a++) {
+      words[a] = visibleQueries(maskRow, firstKey + a * LANES + lane, first);
+    }
+    for (var base = first; base < min(first + 32u, L); base += OTHERS) {
+      var logits: array<f32, ROWS * OTHERS> = array<f32, ROWS * OTHERS>();
+      var slopes: array<f32, ROWS * OTHERS> = array<f32, ROWS * OTHERS>(); // grad·v
+      for (var c = 0u; c < depthBound; c += COLUMNS) {
+        var held: array<vec4f, HELD> = array<vec4f, HELD>();
+        for (var h = 0u; h < HELD; h++) {
+          let other = min(base + h * SUBGROUP + place % OTHERS, L - 1u);
+          held[h] = q[qRow + other * depths + min(c + place / OTHERS, depths - 1u)];
+        }
+        for (var d = 0u; d < COLUMNS; d++) {
+          for (var n = 0u; n < OTHERS; n++) {
+            let other = subgroupShuffle(held[n / SUBGROUP], d * OTHERS + n % SUBGROUP);
+            for (var a = 0u; a < ROWS; a++) {
+              let own = keys[a * DEPTH_VECTORS + c + d];
+              let before = logits[a * OTHERS + n];
+              logits[a * OTHERS + n] =
+                fma(own.w, other.w, fma(own.z, other.z, fma(own.y, other.y, fma(own.x, other.x, before))));
+            }
+          }
+        }
+      }
+      for (var c = 0u; c < columnBound; c += COLUMNS) {
+        var held: array<vec4f, HELD> = array<vec4f, HELD>();
+        for (var h = 0u; h < HELD; h++) {
+          let other = min(base + h * SUBGROUP + place % OTHERS, L - 1u);
+          held[h] = grad[gradRow + other * columns + min(c + place / OTHERS, columns - 1u)];
+        }
+        for (var d = 0u; d < COLUMNS; d++) {
+          for (var n = 0u; n < OTHERS; n++) {
+            let other = subgroupShuffle(held[n / SUBGROUP], d * OTHERS + n % SUBGROUP);
+            for (var a = 0u; a < ROWS; a++) {
+              let own = values[a * COLUMN_VECTORS + c + d];
+              let before = slopes[a * OTHERS + n];
+              slopes[a * OTHERS + n] =
+                fma(own.w, other.w, fma(own.z, other.z, fma(own.y, other.y, fma(own.x, other.x, before))));
+            }
+          }
+        }
+      }
+
+      var heldFacts: array<vec2f, HELD> = array<vec2f, HELD>();
+      for (var h = 0u; h < HELD; h++) {
+        heldFacts[h] = facts[row * L + min(base + h * SUBGROUP + place % OTHERS, L - 1u)];
+      }
+      for (var a = 0u; a < ROWS; a++) {
+        let word = words[a] >> (base - first);
+        let key = vec4u(firstKey + a * LANES + lane);
+        for (var n = 0u; n < OTHERS; n += 4u) {
+          let kept = keptPairs(ofRow, base + n + vec4u(0u, 1u, 2u, 3u), key);
+          for (var m = 0u; m < 4u; m++) {
+            let at = a * OTHERS + n + m;
+            let ofQuery = subgroupShuffle(heldFacts[(n + m) / SUBGROUP], (n + m) % SUBGROUP);
+            let seen = (word & (1u << (n + m))) != 0u;
+            let weight = exp2(select(NOTHING, logits[at] - ofQuery.x, seen));
+            slopes[at] = weight * (kept[m] * slopes[at] - ofQuery.y);
+            logits[at] = weight * kept[m];
+          }
+        }
+      }
+
+      for (var c = 0u; c < columnBound; c += COLUMNS) {
+        var held: array<vec4f, HELD> = array<vec4f, HELD>();
+        for (var h = 0u; h < HELD; h++) {
+          let other = min(base + h * SUBGROUP + place % OTHERS, L - 1u);
+          held[h] = grad[gradRow + other * columns + min(c + place / OTHERS, columns - 1u)];
+        }
+        for (var d = 0u; d < COLUMNS; d++) {
+          var part: array<vec4f, ROWS> = array<vec4f, ROWS>();
+          for (var a = 0u; a < ROWS; a++) {
+            part[a] = valueSums[a * COLUMN_VECTORS + c + d];
+          }
+          for (var n = 0u; n < OTHERS; n++) {
+            let other = subgroupShuffle(held[n / SUBGROUP], d * OTHERS + n % SUBGROUP);
+            for (var a = 0u; a < ROWS; a++) {
+              part[a] = fma(vec4f(logits[a * OTHERS + n]), other, part[a]);
+            }
+          }
+          for (var a = 0u; a < ROWS; a++) {
+            valueSums[a * COLUMN_VECTORS + c + d] = part[a];
+          }
+        }
+      }
+      for (var c = 0u; c < depthBound; c += COLUMNS) {
+        var held: array<vec4f, HELD> = array<vec4f, HELD>();
+        for (var h = 0u; h < HELD; h++) {
+          let other = min(base + h * SUBGROUP + place % OTHERS, L - 1u);
+          held[h] = q[qRow + other * depths + min(c + place / OTHERS, depths - 1u)];
+        }
+        for (var d = 0u; d < COLUMNS; d++) {
+          var part: array<vec4f, ROWS> = array<vec4f, ROWS>();
+          for (var a = 0u; a < ROWS; a++) {
+            part[a] = keySums[a * DEPTH_VECTORS + c + d];
+          }
+          for (var n = 0u; n < OTHERS; n++) {
+            let other = subgroupShuffle(held[n / SUBGROUP], d * OTHERS + n % SUBGROUP);
+            for (var a = 0u; a < ROWS; a++) {
+              part[a] = fma(vec4f(slopes[a * OTHERS + n]), other, part[a]);
+            }
+          }
+          for (var a = 0u; a < ROWS; a++) {
+            keySums[a * DEPTH_VECTORS + c + d] = part[a];
+          }
+        }
+      }
+    }
+  }
+
+  for (var a = 0u; a < ROWS; a++) {
+    let key = firstKey + a * LANES + lane;
+    if (key < Lk) {
+      for (var c = 0u; c < depths; c++) {
+        dk[params.dkStart / 4u + (row * Lk + key) * depths + c] = keySums[a * DEPTH_VECTORS + c] * params.scale;
+      }
+      // A query that saw nothing returned its own value.
+      let alone = params.sharedQk != 0u && facts[row * L + min(key, L - 1u)].x < UNSEEN;
+      for (var c = 0u; c < columns; c++) {
+        let own = grad[gradRow + min(key, L - 1u) * columns + c];
+        dv[params.dvStart / 4u + (row * Lk + key) * columns + c] =
+          valueSums[a * COLUMN_VECTORS + c] + select(vec4f(), own, alone);
+      }
+    }
+  }
+}
