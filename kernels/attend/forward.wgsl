@@ -5,17 +5,17 @@
 //   with bucketWindow the first slot of each bucket [BH, R, N+2]
 //   →   out [BH, L, E]   lse [BH, L]
 //
-// A tile is 32 consecutive slots of the sorted row as queries, against the slots of all their
-// windows as keys, 32 at a time. It need not start at a chunk's edge: a pair outside its window is
-// excluded like any other. (out, lse) of earlier rounds *is* a state of the online softmax, with
-// maximum lse and sum 1, so a round goes on where the last one stopped. A token is a query of
+// A tile is 8·ROWS consecutive slots of the sorted row as queries, against the slots of all their
+// windows as keys, 32·KEY_VECTORS at a time. It need not start at a chunk's edge: a pair outside its
+// window is excluded like any other. (out, lse) of earlier rounds *is* a state of the online softmax,
+// with maximum lse and sum 1, so a round goes on where the last one stopped. A token is a query of
 // exactly one tile in a round: no two workgroups meet, and nothing grows with R.
 //
 // With bucketWindow the tile takes its buckets one by one, keys from the first of the bucket on: what
 // a query adds up, and in which order, then depends on its own bucket alone, to the last bit.
 //
-// One workgroup per (tile, b·h), 8×8 lanes. Lane (x, y) owns queries y + 8a with keys 4x … 4x+3 of
-// a 32×32 tile of logits, then the same queries with value columns 4x … 4x+3 of every 32.
+// One workgroup per (tile, b·h), 8×8 lanes. Lane (x, y) owns queries y + 8a with keys x + 8b of a tile of
+// logits, then the same queries with vec4 x + 8c of the values' columns.
 // Logits are in units of log2, the scale folded into the query.
 
 struct Params {
@@ -28,7 +28,7 @@ struct Params {
   A: u32,
   N: u32,
   round: u32,
-  tiles: u32,              // ceil(L / 32)
+  tiles: u32,              // ceil(L / (8·ROWS))
   workgroups: u32,
   qkStart: u32,            // elements between a binding's start and the first row of this batch
   vStart: u32,
@@ -49,66 +49,40 @@ struct Params {
   keep: f32,               // 1 / (1 − dropout)
 }
 
+alias Stored = vec4f; // or vec4h: rows as 16-bit floats
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qk: array<f32>;
+@group(0) @binding(1) var<storage, read> qk: array<Stored>;
 @group(0) @binding(2) var<storage, read> inverseNorms: array<f32>;
-@group(0) @binding(3) var<storage, read> v: array<f32>;
+@group(0) @binding(3) var<storage, read> v: array<Stored>;
 @group(0) @binding(4) var<storage, read> buckets: array<i32>;
 @group(0) @binding(5) var<storage, read> index: array<u32>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> lse: array<f32>;
 
-const TILE: u32 = 32u;         // queries, and keys, of a tile
-const PITCH: u32 = 9u;         // vec4 a staged row of 32 floats, plus one against bank conflicts
-const VALUE_PITCH: u32 = 17u;  // likewise for 64 floats
+const ROWS: u32 = 4u;           // queries of a lane
+const KEY_VECTORS: u32 = 2u;    // vec4 of keys, set so that ROWS · KEY_VECTORS is 8
 const COLUMN_VECTORS: u32 = 2u; // set to ceil(E / 32), or more: vec4 of output a lane holds for each query
+const QUERIES: u32 = 8u * ROWS;
+const KEYS: u32 = 32u * KEY_VECTORS;
+const SLICE: u32 = 8u;   // vec4 of depth that are staged at a time
+const PITCH: u32 = 9u;   // plus one against bank conflicts
+const WEIGHT_PITCH: u32 = 8u * KEY_VECTORS + 1u;
+
+// Pipelines of their own for these would save a few percent, and each takes seconds to compile.
+const DROPOUT: bool = true;
+const WRAP: bool = true;
 
 const NONE: u32 = 0xffffffffu; // no token: beyond the row, or padding
 const NOTHING: f32 = -1e38;    // log-sum-exp of a query that has seen no key
 const LN_2: f32 = 0.6931471805599453;
 
-var<workgroup> staged: array<vec4f, 2u * TILE * PITCH>; // query and key slices; then values
-var<workgroup> weights: array<vec4f, TILE * PITCH>;
-var<workgroup> partial: array<f32, TILE * 8u>;
-var<workgroup> keyToken: array<u32, TILE>;
-var<workgroup> keyChunk: array<u32, TILE>;
-var<workgroup> keyBucket: array<u32, TILE>;
-var<workgroup> keyScale: array<f32, TILE>;
-var<workgroup> keyWord: array<u32, TILE>;
-
-fn loadQk(start: u32, d: u32) -> vec4f {
-  let at = start + d;
-  if (d + 4u <= params.D) {
-    return vec4f(qk[at], qk[at + 1u], qk[at + 2u], qk[at + 3u]);
-  }
-  var row: vec4f = vec4f();
-  for (var i = 0u; d + i < params.D; i++) {
-    row[i] = qk[at + i];
-  }
-  return row;
-}
-
-fn loadV(start: u32, e: u32) -> vec4f {
-  let at = start + e;
-  if (e + 4u <= params.E) {
-    return vec4f(v[at], v[at + 1u], v[at + 2u], v[at + 3u]);
-  }
-  var row: vec4f = vec4f();
-  for (var i = 0u; e + i < params.E; i++) {
-    row[i] = v[at + i];
-  }
-  return row;
-}
-
-fn chunksOf(round: u32, tokens: vec4u) -> vec4u {
-  let at = params.windowsStart + round + tokens;
-  return vec4u(index[at.x], index[at.y], index[at.z], index[at.w]);
-}
-
-fn bucketsOf(round: u32, tokens: vec4u) -> vec4u {
-  let at = round + tokens;
-  return vec4u(vec4i(buckets[at.x], buckets[at.y], buckets[at.z], buckets[at.w]));
-}
+var<workgroup> staged: array<vec4f, (QUERIES + KEYS) * PITCH>; // slices of queries and keys; then weights
+var<workgroup> partial: array<f32, QUERIES * 8u>;
+var<workgroup> keyToken: array<u32, KEYS>;
+var<workgroup> keyBucket: array<u32, KEYS>;
+var<workgroup> keyScale: array<f32, KEYS>;
+var<workgroup> keyWord: array<u32, KEYS>; // of dropout
 
 /// The slots that the windows of a segment cover, counted through all rounds.
 struct Span {
@@ -152,46 +126,6 @@ fn spanOf(row: u32, segment: u32, firstSlot: u32, endSlot: u32, before: u32, aft
   return Span(roundStart + chunkStart * C, end - chunkStart * C, 0u - chunkStart, endSlot);
 }
 
-/// Of four keys, those in the window of a query in chunk `own`, by this round or an earlier one.
-fn inWindow(own: u32, ownBucket: u32, keyChunks: vec4u, keyBuckets: vec4u) -> vec4<bool> {
-  if (params.bucketWindow != 0u) {
-    return keyBuckets == vec4u(ownBucket);
-  }
-  let near = keyChunks + params.P - own <= vec4u(params.P + params.A); // 0 … P + A; below zero wraps
-  if (params.acrossBuckets != 0u) {
-    return near;
-  }
-  return near & (keyBuckets == vec4u(ownBucket));
-}
-
-/// Of four keys, those that a query may see at all. Self never: it is a last resort, decided at the end.
-fn visible(token: u32, ownBucket: u32, keys: vec4u) -> vec4<bool> {
-  let real = (keys != vec4u(NONE)) & vec4<bool>(ownBucket < params.N);
-  if (params.causal != 0u) {
-    return real & (keys < vec4u(token));
-  }
-  return real & (keys != vec4u(token));
-}
-
-/// The largest of four logits that count.
-fn largestOf(logits: vec4f, counts: vec4<bool>) -> f32 {
-  let those = select(vec4f(NOTHING), logits, counts);
-  return max(max(those.x, those.y), max(those.z, those.w));
-}
-
-/// The largest of a query's logits, from the largest of its eight lanes.
-fn largestOfRow(query: u32) -> f32 {
-  var most = NOTHING;
-  for (var i = 0u; i < 8u; i++) {
-    most = max(most, partial[8u * query + i]);
-  }
-  return most;
-}
-
-fn weightsOf(logits: vec4f, most: f32, counts: vec4<bool>) -> vec4f {
-  return select(vec4f(), exp2(min(logits - most, vec4f())), counts);
-}
-
 /// A random word of a counter (O'Neill's PCG as a hash; Jarzynski and Olano 2020).
 fn pcg(counter: u32) -> u32 {
   let state = counter * 747796405u + 2891336453u;
@@ -214,6 +148,38 @@ fn kept(queryWords: vec4u, keyWords: vec4u) -> vec4f {
   return select(vec4f(params.keep), vec4f(), words < vec4u(params.dropBelow));
 }
 
+/// A key as a lane holds it.
+struct Key {
+  token: u32,  // NONE where there is none
+  bucket: u32,
+  at: u32,     // its token, or any that exists
+  scale: f32,  // 1 / |k|
+}
+
+fn keyOf(row: u32, span: Span, position: u32) -> Key {
+  let L = params.L;
+  let rowStart = row * params.R * L;
+  var slot = span.first + min(position, span.count - 1u);
+  var roundStart = params.round * L;
+  var others = 0u;
+  if (WRAP) { // divisions are slow where they are not needed
+    slot %= params.R * L;
+    let round = slot / L;
+    roundStart = round * L;
+    // Another round's buckets are others: none is equal to one of this round.
+    others = (round + params.R - params.round) % params.R * (params.N + 1u);
+  }
+  let at = index[rowStart + slot];
+  let bucket = u32(buckets[params.bucketsStart + rowStart + roundStart + at]);
+  let real = position < span.count && bucket < params.N;
+  return Key(select(NONE, at, real), bucket + others, at, select(0.0, inverseNorms[row * L + at], real));
+}
+
+/// The logits of which `counts` says that they count.
+fn counted(logits: vec4f, counts: vec4<bool>) -> vec4f {
+  return select(vec4f(NOTHING), logits, counts);
+}
+
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -221,256 +187,283 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let ordinal = group.x + group.y * groups.x;
-  if (ordinal >= params.workgroups) {
-    return;
-  }
   let x = lane % 8u;
   let y = lane / 8u;
   let L = params.L;
-  let D = params.D;
-  let E = params.E;
   let C = params.C;
+  let depths = params.D / 4u;
+  let columns = params.E / 4u;
   let row = ordinal / params.tiles;
-  let firstSlot = ordinal % params.tiles * TILE;
-  let endSlot = min(firstSlot + TILE, L);
-  let qkRow = params.qkStart + row * L * D;
-  let vRow = params.vStart + row * L * E;
+  let firstSlot = ordinal % params.tiles * QUERIES;
+  // A surplus workgroup has no slots. (With an early return lavapipe masks every load, and compiles longer.)
+  let endSlot = select(firstSlot, min(firstSlot + QUERIES, L), ordinal < params.workgroups);
+  let qkRow = params.qkStart / 4u + row * L * depths;
+  let vRow = params.vStart / 4u + row * L * columns;
+  let outRow = params.outStart / 4u + row * L * columns;
   let indexRow = row * params.R * L;
   let bucketRow = params.bucketsStart + indexRow;
   let roundStart = params.round * L;
 
   // This lane's queries, and the state that earlier rounds left for them. Of the eight lanes that
   // share a query, the first carries the sum.
-  let slots = min(firstSlot + vec4u(y, y + 8u, y + 16u, y + 24u), vec4u(endSlot - 1u));
-  let slotsAt = indexRow + roundStart + slots;
-  let token = vec4u(index[slotsAt.x], index[slotsAt.y], index[slotsAt.z], index[slotsAt.w]);
-  let bucket = bucketsOf(bucketRow + roundStart, token);
   let ofRound = roundWord(params.firstRow + row, params.round);
-  let word = vec4u(
-    pcg(ofRound + token.x), pcg(ofRound + token.y), pcg(ofRound + token.z), pcg(ofRound + token.w));
-  var largest = vec4f(NOTHING);
-  var sum = vec4f();
-  var sums: array<vec4f, 4u * COLUMN_VECTORS> = array<vec4f, 4u * COLUMN_VECTORS>();
-  if (params.round > 0u) {
-    let at = params.lseStart + row * L + token;
-    largest = vec4f(lse[at.x], lse[at.y], lse[at.z], lse[at.w]);
-    sum = select(vec4f(), vec4f(1.0), (largest > vec4f(NOTHING)) & vec4<bool>(x == 0u));
-    for (var a = 0u; a < 4u; a++) {
-      for (var c = 0u; c < COLUMN_VECTORS; c++) {
-        let e = 32u * c + 4u * x;
-        for (var i = 0u; i < 4u && e + i < E; i++) {
-          sums[4u * c + a][i] = out[params.outStart + (row * L + token[a]) * E + e + i];
-        }
-      }
+  var token: array<u32, ROWS> = array<u32, ROWS>();
+  var bucket: array<u32, ROWS> = array<u32, ROWS>();
+  var end: array<u32, ROWS> = array<u32, ROWS>(); // only tokens before it are seen
+  var word: array<u32, ROWS> = array<u32, ROWS>();
+  var largest: array<f32, ROWS> = array<f32, ROWS>();
+  var sum: array<f32, ROWS> = array<f32, ROWS>();
+  var sums: array<vec4f, ROWS * COLUMN_VECTORS> = array<vec4f, ROWS * COLUMN_VECTORS>();
+  for (var a = 0u; a < ROWS; a++) {
+    token[a] = index[indexRow + roundStart + min(firstSlot + y + 8u * a, max(endSlot, 1u) - 1u)];
+    bucket[a] = u32(buckets[bucketRow + roundStart + token[a]]);
+    end[a] = select(0u, select(NONE, token[a], params.causal != 0u), bucket[a] < params.N);
+    word[a] = pcg(ofRound + token[a]);
+    let resumes = params.round > 0u;
+    largest[a] = select(NOTHING, lse[params.lseStart + row * L + token[a]], resumes);
+    sum[a] = select(0.0, 1.0, largest[a] > NOTHING && x == 0u);
+  }
+  // One load in a loop, and one store at the end, compile much faster than one for each of the sums;
+  // a bound that the compiler does not know keeps the loops.
+  // Where a lane holds many columns their loops stay loops too.
+  let vectors = select((columns + 7u) / 8u, COLUMN_VECTORS, COLUMN_VECTORS <= 4u);
+  let held = min(ROWS * COLUMN_VECTORS, params.E * ROWS);
+  for (var n = 0u; n < select(0u, held, params.round > 0u); n++) {
+    let at = index[indexRow + roundStart + min(firstSlot + y + n / COLUMN_VECTORS * 8u, max(endSlot, 1u) - 1u)];
+    let loaded = out[outRow + at * columns + min(n % COLUMN_VECTORS * 8u + x, columns - 1u)];
+    for (var i = 0u; i < ROWS * COLUMN_VECTORS; i++) {
+      sums[i] = select(sums[i], loaded, i == n);
     }
   }
 
   // A segment of the tile: with bucketWindow the queries of one bucket, else all of them.
   for (var segment = firstSlot; segment < endSlot;) {
     let span = spanOf(row, segment, firstSlot, endSlot, params.P, params.A, false);
+    // Where in the span each query's window begins, and how long it is.
+    var windowFirst: array<u32, ROWS> = array<u32, ROWS>();
+    var windowCount: array<u32, ROWS> = array<u32, ROWS>();
+    for (var a = 0u; a < ROWS; a++) {
+      let slot = min(firstSlot + y + 8u * a, endSlot - 1u);
+      if (params.bucketWindow != 0u) {
+        windowCount[a] = select(0u, span.count, slot >= segment && slot < span.next);
+      } else {
+        let chunk = slot / C + span.chunkBase;
+        windowFirst[a] = (max(chunk, params.P) - params.P) * C;
+        windowCount[a] = (chunk + params.A + 1u) * C - windowFirst[a];
+      }
+    }
     segment = span.next;
-    let chunk = slots / C + span.chunkBase;
 
-    for (var firstKey = 0u; firstKey < span.count; firstKey += TILE) {
+    for (var firstKey = 0u; firstKey < span.count; firstKey += KEYS) {
       workgroupBarrier();
-      if (lane < TILE) {
-        var j = NONE;
-        var ofBucket = 0u;
-        var scale = 0.0;
-        if (firstKey + lane < span.count) {
-          var slot = span.first + firstKey + lane;
-          if (params.wrap != 0u) {
-            slot %= params.R * L;
-          }
-          j = index[indexRow + slot];
-          ofBucket = u32(buckets[bucketRow + slot / L * L + j]);
-          scale = inverseNorms[row * L + j];
-          if (ofBucket >= params.N) {
-            j = NONE;
-          }
-          if (params.wrap != 0u) {
-            // Another round's buckets are others: none is equal to one of this round.
-            ofBucket += (slot / L + params.R - params.round) % params.R * (params.N + 1u);
-          }
-        }
-        keyToken[lane] = j;
-        keyBucket[lane] = ofBucket;
-        keyChunk[lane] = (firstKey + lane) / C;
-        keyScale[lane] = scale;
-        keyWord[lane] = pcg(j); // of dropout
+      if (lane < KEYS) {
+        let key = keyOf(row, span, firstKey + lane);
+        keyToken[lane] = key.token;
+        keyBucket[lane] = key.bucket;
+        keyScale[lane] = key.scale;
+        keyWord[lane] = pcg(key.token);
       }
       workgroupBarrier();
 
-      // Logits: depth in slices of 32, keys scaled to unit length as they are staged. A key's row
-      // stands where the lane that reads it meets no bank conflict: key 4x + b at b·8 + x.
-      var logits0 = vec4f();
-      var logits1 = vec4f();
-      var logits2 = vec4f();
-      var logits3 = vec4f();
-      for (var d = 0u; d < D; d += 32u) {
+      // Logits: depth in slices of 32, keys scaled to unit length as they are staged.
+      var logits: array<vec4f, ROWS * KEY_VECTORS> = array<vec4f, ROWS * KEY_VECTORS>();
+      for (var d = 0u; d < depths; d += SLICE) {
         if (d > 0u) {
           workgroupBarrier();
         }
-        for (var i = lane; i < TILE * 8u; i += 64u) {
-          let r = i / 8u;
-          let depth = d + i % 8u * 4u;
-          let q = index[indexRow + roundStart + min(firstSlot + r, endSlot - 1u)];
-          staged[r * PITCH + i % 8u] = loadQk(qkRow + q * D, depth) * params.scale;
-          var k = vec4f();
-          if (keyToken[r] != NONE) {
-            k = loadQk(qkRow + keyToken[r] * D, depth) * keyScale[r];
+        for (var n = lane; n < (QUERIES + KEYS) * SLICE; n += 64u) {
+          let r = n / SLICE;
+          let key = max(r, QUERIES) - QUERIES;
+          var at = min(keyToken[key], L - 1u);
+          var scale = keyScale[key];
+          if (r < QUERIES) {
+            at = index[indexRow + roundStart + min(firstSlot + r, endSlot - 1u)];
+            scale = params.scale;
           }
-          staged[(TILE + r % 4u * 8u + r / 4u) * PITCH + i % 8u] = k;
+          let part = vec4f(qk[qkRow + at * depths + min(d + n % SLICE, depths - 1u)]) * scale;
+          staged[r * PITCH + n % SLICE] = select(vec4f(), part, r < QUERIES || keyToken[key] != NONE);
         }
         workgroupBarrier();
-        for (var c = 0u; 4u * c < min(D - d, 32u); c++) {
-          let k0 = staged[(TILE + x) * PITCH + c];
-          let k1 = staged[(TILE + 8u + x) * PITCH + c];
-          let k2 = staged[(TILE + 16u + x) * PITCH + c];
-          let k3 = staged[(TILE + 24u + x) * PITCH + c];
-          let q0 = staged[y * PITCH + c];
-          let q1 = staged[(y + 8u) * PITCH + c];
-          let q2 = staged[(y + 16u) * PITCH + c];
-          let q3 = staged[(y + 24u) * PITCH + c];
-          logits0 += vec4f(dot(q0, k0), dot(q0, k1), dot(q0, k2), dot(q0, k3));
-          logits1 += vec4f(dot(q1, k0), dot(q1, k1), dot(q1, k2), dot(q1, k3));
-          logits2 += vec4f(dot(q2, k0), dot(q2, k1), dot(q2, k2), dot(q2, k3));
-          logits3 += vec4f(dot(q3, k0), dot(q3, k1), dot(q3, k2), dot(q3, k3));
+        for (var c = 0u; c < min(SLICE, depths - d); c++) {
+          var own: array<vec4f, ROWS> = array<vec4f, ROWS>();
+          for (var a = 0u; a < ROWS; a++) {
+            own[a] = staged[(y + 8u * a) * PITCH + c];
+          }
+          for (var g = 0u; g < KEY_VECTORS; g++) {
+            let at = (QUERIES + 32u * g + x) * PITCH + c;
+            let other = transpose(mat4x4f(
+              staged[at], staged[at + 8u * PITCH], staged[at + 16u * PITCH], staged[at + 24u * PITCH]));
+            for (var a = 0u; a < ROWS; a++) {
+              let to = a * KEY_VECTORS + g;
+              logits[to] = fma(vec4f(own[a].x), other[0], logits[to]);
+              logits[to] = fma(vec4f(own[a].y), other[1], logits[to]);
+              logits[to] = fma(vec4f(own[a].z), other[2], logits[to]);
+              logits[to] = fma(vec4f(own[a].w), other[3], logits[to]);
+            }
+          }
         }
       }
 
-      // Which of the lane's pairs count.
-      let first = 4u * x;
-      let j4 = vec4u(keyToken[first], keyToken[first + 1u], keyToken[first + 2u], keyToken[first + 3u]);
-      let chunk4 = vec4u(keyChunk[first], keyChunk[first + 1u], keyChunk[first + 2u], keyChunk[first + 3u]);
-      let bucket4 = vec4u(keyBucket[first], keyBucket[first + 1u], keyBucket[first + 2u], keyBucket[first + 3u]);
-      let word4 = vec4u(keyWord[first], keyWord[first + 1u], keyWord[first + 2u], keyWord[first + 3u]);
-      var counts0 = visible(token.x, bucket.x, j4) & inWindow(chunk.x, bucket.x, chunk4, bucket4);
-      var counts1 = visible(token.y, bucket.y, j4) & inWindow(chunk.y, bucket.y, chunk4, bucket4);
-      var counts2 = visible(token.z, bucket.z, j4) & inWindow(chunk.z, bucket.z, chunk4, bucket4);
-      var counts3 = visible(token.w, bucket.w, j4) & inWindow(chunk.w, bucket.w, chunk4, bucket4);
+      // Which of the lane's pairs count. Self never does: it is a last resort, decided at the end.
+      var j: array<vec4u, KEY_VECTORS> = array<vec4u, KEY_VECTORS>();
+      for (var g = 0u; g < KEY_VECTORS; g++) {
+        let n = 32u * g + x;
+        let position = firstKey + n + vec4u(0u, 8u, 16u, 24u);
+        j[g] = vec4u(keyToken[n], keyToken[n + 8u], keyToken[n + 16u], keyToken[n + 24u]);
+        let ids = vec4u(keyBucket[n], keyBucket[n + 8u], keyBucket[n + 16u], keyBucket[n + 24u]);
+        for (var a = 0u; a < ROWS; a++) {
+          var counts = (j[g] < vec4u(end[a])) & (j[g] != vec4u(token[a]))
+            & (position - windowFirst[a] < vec4u(windowCount[a]));
+          counts &= (ids == vec4u(bucket[a])) | vec4<bool>(params.acrossBuckets != 0u);
+          logits[a * KEY_VECTORS + g] = counted(logits[a * KEY_VECTORS + g], counts);
+        }
+      }
       if (params.correct != 0u) {
         // Each key once: a pair that an earlier round has seen is not seen again.
-        let j = min(j4, vec4u(L - 1u));
         for (var r = 0u; r < params.round; r++) {
-          var theirs = vec4u();
-          var ours = vec4u();
-          var theirBuckets = vec4u();
-          var ourBuckets = vec4u();
-          if (params.bucketWindow == 0u) {
-            theirs = chunksOf(indexRow + r * L, j);
-            ours = chunksOf(indexRow + r * L, token);
+          let ofBuckets = bucketRow + r * L;
+          let ofChunks = params.windowsStart + indexRow + r * L;
+          // All chunks, or all ids, are 0 where they do not matter.
+          let chunked = params.bucketWindow == 0u;
+          let identified = params.bucketWindow != 0u || params.acrossBuckets == 0u;
+          var chunks: array<vec4u, KEY_VECTORS> = array<vec4u, KEY_VECTORS>();
+          var ids: array<vec4u, KEY_VECTORS> = array<vec4u, KEY_VECTORS>();
+          for (var g = 0u; g < KEY_VECTORS; g++) {
+            let at = min(j[g], vec4u(L - 1u));
+            if (chunked) {
+              let ats = ofChunks + at;
+              chunks[g] = vec4u(index[ats.x], index[ats.y], index[ats.z], index[ats.w]);
+            }
+            if (identified) {
+              let ats = ofBuckets + at;
+              ids[g] = vec4u(vec4i(buckets[ats.x], buckets[ats.y], buckets[ats.z], buckets[ats.w]));
+            }
           }
-          if (params.bucketWindow != 0u || params.acrossBuckets == 0u) {
-            theirBuckets = bucketsOf(bucketRow + r * L, j);
-            ourBuckets = bucketsOf(bucketRow + r * L, token);
+          for (var a = 0u; a < ROWS; a++) {
+            var chunk = 0u;
+            var id = 0u;
+            if (chunked) {
+              chunk = index[ofChunks + token[a]];
+            }
+            if (identified) {
+              id = u32(buckets[ofBuckets + token[a]]);
+            }
+            for (var g = 0u; g < KEY_VECTORS; g++) {
+              let seen = (chunks[g] + params.P - chunk <= vec4u(params.P + params.A)) & (ids[g] == vec4u(id));
+              logits[a * KEY_VECTORS + g] = counted(logits[a * KEY_VECTORS + g], !seen);
+            }
           }
-          counts0 &= !inWindow(ours.x, ourBuckets.x, theirs, theirBuckets);
-          counts1 &= !inWindow(ours.y, ourBuckets.y, theirs, theirBuckets);
-          counts2 &= !inWindow(ours.z, ourBuckets.z, theirs, theirBuckets);
-          counts3 &= !inWindow(ours.w, ourBuckets.w, theirs, theirBuckets);
         }
       }
-      partial[8u * y + x] = largestOf(logits0, counts0);
-      partial[8u * (y + 8u) + x] = largestOf(logits1, counts1);
-      partial[8u * (y + 16u) + x] = largestOf(logits2, counts2);
-      partial[8u * (y + 24u) + x] = largestOf(logits3, counts3);
+      for (var a = 0u; a < ROWS; a++) {
+        var most = logits[a * KEY_VECTORS];
+        for (var g = 1u; g < KEY_VECTORS; g++) {
+          most = max(most, logits[a * KEY_VECTORS + g]);
+        }
+        partial[8u * (y + 8u * a) + x] = max(max(most.x, most.y), max(most.z, most.w));
+      }
+      workgroupBarrier();
+      if (lane < QUERIES) {
+        var most = NOTHING;
+        for (var n = 0u; n < 8u; n++) {
+          most = max(most, partial[8u * lane + n]);
+        }
+        partial[8u * lane] = most;
+      }
       workgroupBarrier();
 
-      let most = max(largest, vec4f(
-        largestOfRow(y), largestOfRow(y + 8u), largestOfRow(y + 16u), largestOfRow(y + 24u)));
-      let fade = exp2(largest - most);
-      largest = most;
-      let weights0 = weightsOf(logits0, most.x, counts0);
-      let weights1 = weightsOf(logits1, most.y, counts1);
-      let weights2 = weightsOf(logits2, most.z, counts2);
-      let weights3 = weightsOf(logits3, most.w, counts3);
-      weights[y * PITCH + x] = weights0 * kept(vec4u(word.x), word4);
-      weights[(y + 8u) * PITCH + x] = weights1 * kept(vec4u(word.y), word4);
-      weights[(y + 16u) * PITCH + x] = weights2 * kept(vec4u(word.z), word4);
-      weights[(y + 24u) * PITCH + x] = weights3 * kept(vec4u(word.w), word4);
-      let ones = vec4f(1.0);
-      sum = sum * fade + vec4f(dot(weights0, ones), dot(weights1, ones), dot(weights2, ones), dot(weights3, ones));
-
-      // Weighted values, 64 columns at a time, in the memory that held queries and keys.
-      for (var c = 0u; c < COLUMN_VECTORS; c += 2u) {
-        workgroupBarrier();
-        for (var i = lane; i < TILE * 16u; i += 64u) {
-          let r = i / 16u;
-          var value = vec4f();
-          if (keyToken[r] != NONE) {
-            value = loadV(vRow + keyToken[r] * E, 32u * c + i % 16u * 4u);
-          }
-          staged[r * VALUE_PITCH + i % 16u] = value;
+      for (var a = 0u; a < ROWS; a++) {
+        let query = y + 8u * a;
+        let most = max(largest[a], partial[8u * query]);
+        let fade = exp2(largest[a] - most);
+        largest[a] = most;
+        sum[a] *= fade;
+        for (var c = 0u; c < vectors; c++) {
+          sums[a * COLUMN_VECTORS + c] *= fade;
         }
-        workgroupBarrier();
-        for (var half = 0u; half < min(2u, COLUMN_VECTORS - c); half++) {
-          let at = 4u * (c + half);
-          var sum0 = sums[at] * fade.x;
-          var sum1 = sums[at + 1u] * fade.y;
-          var sum2 = sums[at + 2u] * fade.z;
-          var sum3 = sums[at + 3u] * fade.w;
-          for (var k = 0u; 4u * k < min(span.count - firstKey, TILE); k++) {
-            let start = 4u * k * VALUE_PITCH + 8u * half + x;
-            let v0 = staged[start];
-            let v1 = staged[start + VALUE_PITCH];
-            let v2 = staged[start + 2u * VALUE_PITCH];
-            let v3 = staged[start + 3u * VALUE_PITCH];
-            let w0 = weights[y * PITCH + k];
-            let w1 = weights[(y + 8u) * PITCH + k];
-            let w2 = weights[(y + 16u) * PITCH + k];
-            let w3 = weights[(y + 24u) * PITCH + k];
-            sum0 += w0.x * v0 + w0.y * v1 + w0.z * v2 + w0.w * v3;
-            sum1 += w1.x * v0 + w1.y * v1 + w1.z * v2 + w1.w * v3;
-            sum2 += w2.x * v0 + w2.y * v1 + w2.z * v2 + w2.w * v3;
-            sum3 += w3.x * v0 + w3.y * v1 + w3.z * v2 + w3.w * v3;
+        for (var g = 0u; g < KEY_VECTORS; g++) {
+          let logit = logits[a * KEY_VECTORS + g];
+          var weight = select(vec4f(), exp2(min(logit - most, vec4f())), logit > vec4f(NOTHING));
+          sum[a] += dot(weight, vec4f(1.0));
+          if (DROPOUT) {
+            let n = 32u * g + x;
+            weight *= kept(vec4u(word[a]), vec4u(keyWord[n], keyWord[n + 8u], keyWord[n + 16u], keyWord[n + 24u]));
           }
-          sums[at] = sum0;
-          sums[at + 1u] = sum1;
-          sums[at + 2u] = sum2;
-          sums[at + 3u] = sum3;
+          staged[query * WEIGHT_PITCH + 8u * g + x] = weight;
+        }
+      }
+      workgroupBarrier();
+
+      // Weighted values. All lanes read the same few rows: a cache serves them as well as staging would.
+      for (var n = 0u; n < min(8u * KEY_VECTORS, (span.count - firstKey + 31u) / 32u * 8u); n++) {
+        let key = n / 8u * 32u + n % 8u;
+        let keys = vec4u(keyToken[key], keyToken[key + 8u], keyToken[key + 16u], keyToken[key + 24u]);
+        let rows = vRow + min(keys, vec4u(L - 1u)) * columns;
+        var weights: array<vec4f, ROWS> = array<vec4f, ROWS>();
+        for (var a = 0u; a < ROWS; a++) {
+          weights[a] = staged[(y + 8u * a) * WEIGHT_PITCH + n];
+        }
+        for (var c = 0u; c < vectors; c++) {
+          let column = min(8u * c + x, columns - 1u);
+          let first = select(vec4f(), vec4f(v[rows.x + column]), keys.x != NONE);
+          let second = select(vec4f(), vec4f(v[rows.y + column]), keys.y != NONE);
+          let third = select(vec4f(), vec4f(v[rows.z + column]), keys.z != NONE);
+          let fourth = select(vec4f(), vec4f(v[rows.w + column]), keys.w != NONE);
+          for (var a = 0u; a < ROWS; a++) {
+            let to = a * COLUMN_VECTORS + c;
+            sums[to] = fma(vec4f(weights[a].x), first, sums[to]);
+            sums[to] = fma(vec4f(weights[a].y), second, sums[to]);
+            sums[to] = fma(vec4f(weights[a].z), third, sums[to]);
+            sums[to] = fma(vec4f(weights[a].w), fourth, sums[to]);
+          }
         }
       }
     }
   }
 
   // All lanes of a query add up, and write its output and log-sum-exp.
-  partial[8u * y + x] = sum.x;
-  partial[8u * (y + 8u) + x] = sum.y;
-  partial[8u * (y + 16u) + x] = sum.z;
-  partial[8u * (y + 24u) + x] = sum.w;
+  workgroupBarrier();
+  for (var a = 0u; a < ROWS; a++) {
+    partial[8u * (y + 8u * a) + x] = sum[a];
+  }
+  workgroupBarrier();
+  if (lane < QUERIES) {
+    var total = 0.0;
+    for (var n = 0u; n < 8u; n++) {
+      total += partial[8u * lane + n];
+    }
+    partial[8u * lane] = total;
+  }
   workgroupBarrier();
   let last = params.round + 1u == params.R;
-  for (var a = 0u; a < 4u; a++) {
-    let query = y + 8u * a;
-    if (firstSlot + query >= endSlot) {
+  for (var n = 0u; n < held; n++) {
+    var result = sums[0];
+    var most = largest[0];
+    var at = token[0];
+    for (var i = 1u; i < ROWS * COLUMN_VECTORS; i++) {
+      result = select(result, sums[i], i == n);
+      most = select(most, largest[i / COLUMN_VECTORS], i == n);
+      at = select(at, token[i / COLUMN_VECTORS], i == n);
+    }
+    let query = y + n / COLUMN_VECTORS * 8u;
+    let column = n % COLUMN_VECTORS * 8u + x;
+    if (firstSlot + query >= endSlot || column >= columns) {
       continue;
     }
-    var total = 0.0;
-    for (var i = 0u; i < 8u; i++) {
-      total += partial[8u * query + i];
-    }
+    let total = partial[8u * query];
     let seen = total > 0.0;
-    let at = row * L + token[a];
-    if (x == 0u) {
-      var state = NOTHING;
-      if (seen) {
-        state = (largest[a] + log2(total)) * select(1.0, LN_2, last);
-      }
-      lse[params.lseStart + at] = state;
+    if (column == 0u) {
+      lse[params.lseStart + row * L + at] =
+        select(NOTHING, (most + log2(total)) * select(1.0, LN_2, last), seen);
     }
-    for (var c = 0u; c < COLUMN_VECTORS; c++) {
-      let e = 32u * c + 4u * x;
-      var result = vec4f();
-      if (seen) {
-        result = sums[4u * c + a] / total;
-      } else if (last) {
-        // Nothing in any round: self is all there is (a first token has no one else; paper, section 3).
-        result = loadV(vRow + token[a] * E, e);
-      }
-      for (var i = 0u; i < 4u && e + i < E; i++) {
-        out[params.outStart + at * E + e + i] = result[i];
-      }
+    if (seen) {
+      result /= total;
+    } else if (last) {
+      // Nothing in any round: self is all there is (a first token has no one else; paper, section 3).
+      result = vec4f(v[vRow + at * columns + column]);
+    } else {
+      result = vec4f();
     }
+    out[outRow + at * columns + column] = result;
   }
 }

@@ -18,6 +18,7 @@ diagnostic(off, subgroup_uniformity); // branches around subgroup operations are
 // the query.
 
 override DROPOUT: bool = false;
+override WRAP: bool = false;
 override LOOPED: bool = false; // keep the loops over depth, to compile fast; else arrays become registers
 
 struct Params {
@@ -51,10 +52,12 @@ struct Params {
   keep: f32,               // 1 / (1 − dropout)
 }
 
+alias Stored = vec4f; // or vec4h: rows as 16-bit floats
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qk: array<vec4f>;
+@group(0) @binding(1) var<storage, read> qk: array<Stored>;
 @group(0) @binding(2) var<storage, read> inverseNorms: array<f32>;
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;
+@group(0) @binding(3) var<storage, read> v: array<Stored>;
 @group(0) @binding(4) var<storage, read> buckets: array<i32>;
 @group(0) @binding(5) var<storage, read> index: array<u32>;
 @group(0) @binding(6) var<storage, read_write> out: array<vec4f>;
@@ -148,14 +151,18 @@ fn keyOf(row: u32, span: Span, position: u32) -> Key {
   let L = params.L;
   let rowStart = row * params.R * L;
   var slot = span.first + min(position, span.count - 1u);
-  if (params.wrap != 0u) {
+  var roundStart = params.round * L;
+  var others = 0u;
+  if (WRAP) { // divisions are slow where they are not needed
     slot %= params.R * L;
+    let round = slot / L;
+    roundStart = round * L;
+    // Another round's buckets are others: none is equal to one of this round.
+    others = (round + params.R - params.round) % params.R * (params.N + 1u);
   }
   let at = index[rowStart + slot];
-  let bucket = u32(buckets[params.bucketsStart + rowStart + slot / L * L + at]);
+  let bucket = u32(buckets[params.bucketsStart + rowStart + roundStart + at]);
   let real = position < span.count && bucket < params.N;
-  // Another round's buckets are others: none is equal to one of this round.
-  let others = (slot / L + params.R - params.round) % params.R * (params.N + 1u);
   return Key(select(NONE, at, real), bucket + others, at, select(0.0, inverseNorms[row * L + at], real));
 }
 
@@ -213,7 +220,7 @@ fn main(
     word[a] = pcg(ofRound + token[a]);
     largest[a] = NOTHING;
     for (var d = 0u; d < depth; d++) {
-      q[d * ROWS + a] = qk[qkRow + token[a] * depth + d] * params.scale;
+      q[d * ROWS + a] = vec4f(qk[qkRow + token[a] * depth + d]) * params.scale;
     }
     if (params.round > 0u) {
       largest[a] = lse[params.lseStart + row * L + token[a]];
@@ -274,8 +281,8 @@ fn main(
       var d = 0u;
       loop {
         let held = min(d + part, depth - 1u);
-        let k0 = select(vec4f(), qk[leftAt + held] * left.scale, left.token != NONE);
-        let k1 = select(vec4f(), qk[rightAt + held] * right.scale, right.token != NONE);
+        let k0 = select(vec4f(), vec4f(qk[leftAt + held]) * left.scale, left.token != NONE);
+        let k1 = select(vec4f(), vec4f(qk[rightAt + held]) * right.scale, right.token != NONE);
         for (var p = 0u; p < PARTS; p++) {
           if (d + p < depth) {
             for (var t = 0u; t < QUADS; t++) {
@@ -386,8 +393,8 @@ fn main(
       var e = 0u;
       loop {
         let held = min(e + part, columns - 1u);
-        let v0 = select(vec4f(), v[leftValue + held], left.token != NONE);
-        let v1 = select(vec4f(), v[rightValue + held], right.token != NONE);
+        let v0 = select(vec4f(), vec4f(v[leftValue + held]), left.token != NONE);
+        let v1 = select(vec4f(), vec4f(v[rightValue + held]), right.token != NONE);
         for (var p = 0u; p < PARTS; p++) {
           if (e + p < columns) {
             var column: array<vec4f, ROWS> = array<vec4f, ROWS>();
@@ -437,7 +444,7 @@ fn main(
         result = sums[e * ROWS + a] / sum[a];
       } else if (last) {
         // Nothing in any round: self is all there is (a first token has no one else; paper, section 3).
-        result = v[vRow + token[a] * columns + e];
+        result = vec4f(v[vRow + token[a] * columns + e]);
       }
       out[outRow + token[a] * columns + e] = result;
     }

@@ -12,8 +12,10 @@ struct Params {
   epsilon: f32,
 }
 
+alias Stored = vec4f; // or vec4h: rows as 16-bit floats
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qk: array<vec4f>;
+@group(0) @binding(1) var<storage, read> qk: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> inverseNorms: array<f32>;
 
 @compute @workgroup_size(64)
@@ -31,7 +33,7 @@ fn main(
   // Four sums: shorter chains of additions, and rounding errors that do not grow with all of D.
   var sums = vec4f();
   for (var c = 0u; c < columns; c++) {
-    let q = qk[start + c];
+    let q = vec4f(qk[start + c]);
     sums += q * q;
   }
   inverseNorms[token] = 1.0 / sqrt(sums.x + sums.y + (sums.z + sums.w) + params.epsilon);

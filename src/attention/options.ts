@@ -62,6 +62,12 @@ export interface LshAttentionOptions {
    * @default 0
    */
   readonly dropout?: number;
+  /**
+   * How rows of `qk` and `v` lie in memory while they are attended to: `'float16'` halves what is read, where the
+   * `webgpu` backend's device has f16 (see `useOwnDevice`), and has no effect elsewhere. Numbers are rounded to 11
+   * bits and cut at ±65504; sums, the hash and gradients stay float32. @default 'float32'
+   */
+  readonly storage?: 'float32' | 'float16';
   /** Seed of the rotations and of dropout: an unsigned 32-bit integer. The same seed gives the same buckets. @default 0 */
   readonly seed?: number;
   /** `[H or 1, D, R, Σf/2]` float32, in place of a draw from `seed`; with `rotation: 'gaussian'` alone. */
@@ -142,6 +148,7 @@ export const DEFAULTS = {
   scale: 1,
   rotation: 'gaussian',
   dropout: 0,
+  storage: 'float32',
   seed: 0,
 } as const satisfies LshAttentionOptions;
 

@@ -1,11 +1,11 @@
 /** The pipelines: for each tfjs kernel of this package, its buffers and its passes. Pure. */
 import { hadamardShape, signCount } from '../hashing/hadamard.js';
-import type { Pass } from '../webgpu/kernels.js';
+import type { KernelName, Pass } from '../webgpu/kernels.js';
 import type { DeviceTraits } from '../webgpu/traits.js';
 import type { BatchLayout, OpBuffers, RowSpec } from './batches.js';
 import { dropoutThreshold } from './dropout.js';
 import type { Settings, Shape } from './settings.js';
-import { variantOf } from './variants.js';
+import { variantOf, variantsOf } from './variants.js';
 
 // Tokens that one workgroup takes; the kernels of the same name say so too.
 const PAIR_TILE = 32;
@@ -19,6 +19,16 @@ const MASKED_KEYS = 1024;
 const HASH_COLUMNS = 64;
 /** Decoding hashes a few tokens at a time. */
 const FEW_TOKENS = 8;
+/** Workgroups of 64 lanes that keep a GPU busy. */
+const MANY_WORKGROUPS = 512;
+
+/** How a hash kernel divides its work. */
+interface HashVariant extends Partial<Pick<Pass, 'constants' | 'sizes' | 'params'>> {
+  /** Tokens of a workgroup. */
+  readonly tile: number;
+  /** Rounds of a workgroup. */
+  readonly together?: number;
+}
 
 /** Slices of a row to sort are at least this long, and four times as long as there are buckets. */
 const LEAST_SLICE = 1024;
@@ -28,7 +38,12 @@ const WORD = 4;
 export type OpName = 'LshBuckets' | 'LshAttention' | 'LshAttentionGradient';
 
 /** The buffers of an op. */
-export function opBuffers(name: OpName, { B, H, L, D, E }: Shape, settings: Settings): OpBuffers {
+export function opBuffers(
+  name: OpName,
+  { B, H, L, D, E }: Shape,
+  settings: Settings,
+  device: DeviceTraits,
+): OpBuffers {
   const { R, F } = settings;
   const qk = L * D * WORD;
   const v = L * E * WORD;
@@ -58,7 +73,7 @@ export function opBuffers(name: OpName, { B, H, L, D, E }: Shape, settings: Sett
     ? {
         inputs: { qk, v, buckets },
         outputs: { out: rows(L, E), lse: rows(L) },
-        scratch: sorted,
+        scratch: halves(settings, device) ? { ...sorted, halfQk: qk / 2, halfV: v / 2 } : sorted,
         whole: {},
       }
     : {
@@ -79,7 +94,7 @@ export function opPasses(
 ): Pass[] {
   switch (name) {
     case 'LshBuckets':
-      return [hashPass(shape, settings, layout)];
+      return [hashPass(shape, settings, layout, device)];
     case 'LshAttention':
       return [...sortPasses(shape, settings, layout), ...forwardPasses(shape, settings, layout, device)];
     case 'LshAttentionGradient':
@@ -103,29 +118,51 @@ function slicing(L: number, N: number): { slices: number; sliceLength: number } 
   return { slices: Math.ceil(L / sliceLength), sliceLength };
 }
 
-function hashPass({ H, L, D }: Shape, settings: Settings, { firstRow, rows, starts }: BatchLayout): Pass {
+function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass {
+  const { H, L, D } = shape;
   const { R, F, N, hadamard, rotationHeads } = settings;
-  const ROWS = L <= FEW_TOKENS ? 1 : HASH_TILE / FEW_TOKENS;
-  const tile = hadamard
-    ? Math.min(HASH_TILE, HADAMARD_NUMBERS / hadamardShape({ D, F }).Dp)
-    : FEW_TOKENS * ROWS;
-  const tiles = Math.ceil(L / tile);
-  // A tile of columns is as wide as several rounds.
-  const together = hadamard ? 1 : Math.min(R, Math.max(1, Math.floor(HASH_COLUMNS / F)));
-  return {
-    kernel: hadamard ? 'hash/hadamard' : 'hash/rotate',
-    constants: { MASKED: Number(settings.masked) },
-    sizes: hadamard ? {} : { ROWS },
-    params: {
-      ...{ H, L, D, R, F, N, tiles, firstRow },
-      ...(hadamard ? {} : { rotationHeads, together }),
-      qkStart: starts.qk as number,
-      bucketsStart: starts.buckets as number,
-      halves: settings.factors.map((f) => f / 2),
-    },
-    aliases: settings.masked ? {} : { mask: 'unused' },
-    workgroups: tiles * Math.ceil(R / together) * rows,
+  const { firstRow, rows, starts } = layout;
+  const masked = { MASKED: Number(settings.masked) };
+  const pass = (
+    kernel: KernelName,
+    { tile, together = 1, constants = masked, sizes = {}, params = {} }: HashVariant,
+  ): Pass => {
+    const tiles = Math.ceil(L / tile);
+    return {
+      ...{ kernel, constants, sizes },
+      params: {
+        ...{ H, L, D, R, F, N, tiles, firstRow, ...params },
+        qkStart: starts.qk as number,
+        bucketsStart: starts.buckets as number,
+        halves: settings.factors.map((f) => f / 2),
+      },
+      aliases: settings.masked ? {} : { mask: 'unused' },
+      workgroups: tiles * Math.ceil(R / together) * rows,
+    };
   };
+  if (hadamard) {
+    return pass('hash/hadamard', {
+      tile: Math.min(HASH_TILE, HADAMARD_NUMBERS / hadamardShape({ D, F }).Dp),
+    });
+  }
+  if (variantsOf('attend/forward', { ...shape, E: D }, device)[0]?.subgroup) {
+    const ROWS = device.software ? 4 : 1;
+    const tile = TOKEN_TILE * ROWS;
+    // A query stays where it is for all rounds, unless that leaves a GPU idle.
+    const together = device.software || Math.ceil(L / tile) * rows >= MANY_WORKGROUPS ? R : 1;
+    return pass('hash/rotate_subgroup', {
+      ...{ tile, together, params: { rotationHeads, together } },
+      constants: { ...masked, LOOPED: Number(device.software) },
+      sizes: { ROWS, DEPTH_VECTORS: Math.ceil(D / 4) },
+    });
+  }
+  const ROWS = L <= FEW_TOKENS ? 1 : HASH_TILE / FEW_TOKENS;
+  // A tile of columns is as wide as several rounds.
+  const together = Math.min(R, Math.max(1, Math.floor(HASH_COLUMNS / F)));
+  return pass('hash/rotate', {
+    ...{ tile: FEW_TOKENS * ROWS, together, params: { rotationHeads, together } },
+    sizes: { ROWS },
+  });
 }
 
 /** Sorts the tokens of every round by bucket, and notes what tells windows apart. */
@@ -161,13 +198,19 @@ function sortPasses({ L }: Shape, settings: Settings, { rows, starts }: BatchLay
   ];
 }
 
-function normalisePass({ L, D }: Shape, { epsilon }: Settings, { rows, starts }: BatchLayout): Pass {
+function normalisePass(
+  { L, D }: Shape,
+  { epsilon }: Settings,
+  { rows, starts }: BatchLayout,
+  half = false,
+): Pass {
   return {
     kernel: 'attend/normalise',
     constants: {},
     sizes: {},
-    params: { D, tokens: rows * L, qkStart: starts.qk as number, epsilon },
-    aliases: {},
+    half,
+    params: { D, tokens: rows * L, qkStart: half ? 0 : (starts.qk as number), epsilon },
+    aliases: half ? { qk: HALVES.qk } : {},
     workgroups: Math.ceil((rows * L) / TOKEN_TILE),
   };
 }
@@ -203,8 +246,28 @@ function pairs(shape: Shape, settings: Settings, { firstRow, rows, starts }: Bat
   };
 }
 
+/** Rows as 16-bit floats, where they are asked for and the device has them: scratch of these names. */
+const HALVES = { qk: 'halfQk', v: 'halfV' } as const;
+
+function halves({ half }: Settings, { f16 }: DeviceTraits): boolean {
+  return half && f16;
+}
+
+function halvePass(name: keyof typeof HALVES, depth: number, { L }: Shape, layout: BatchLayout): Pass {
+  const vectors = (layout.rows * L * depth) / 4;
+  return {
+    kernel: 'attend/halve',
+    constants: {},
+    sizes: {},
+    params: { vectors, rowsStart: layout.starts[name] as number },
+    aliases: { rows: name, halves: HALVES[name] },
+    workgroups: Math.ceil(vectors / TOKEN_TILE),
+  };
+}
+
 function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass[] {
   const { starts, rows } = layout;
+  const half = halves(settings, device);
   const { L, D, E } = shape;
   const { subgroup, rows: ROWS } = variantOf('attend/forward', shape, device);
   const tiles = Math.ceil(L / (TOKEN_TILE * ROWS));
@@ -215,20 +278,28 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
       outStart: starts.out as number,
       lseStart: starts.lse as number,
       scale: settings.scale * Math.LOG2E,
+      ...(half ? { qkStart: 0, vStart: 0 } : {}),
     };
+    const stored = half ? { ...common, half, aliases: HALVES } : common;
     if (!subgroup) {
-      return { ...common, kernel: 'attend/forward', sizes: { COLUMN_VECTORS: vectors(E) }, params };
+      const sizes = { ROWS: PAIR_TILE / 8, KEY_VECTORS: 2, COLUMN_VECTORS: vectors(E) };
+      return { ...stored, kernel: 'attend/forward', sizes, params };
     }
     return {
-      ...common,
+      ...stored,
       kernel: 'attend/forward_subgroup',
-      constants: { DROPOUT: Number(settings.dropout > 0), LOOPED: Number(device.software) },
+      constants: {
+        DROPOUT: Number(settings.dropout > 0),
+        WRAP: Number(settings.wrap),
+        LOOPED: Number(device.software),
+      },
       sizes: { ROWS, SUBGROUP: device.subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
       params: { ...params, tiles },
       workgroups: rows * tiles,
     };
   });
-  return [normalisePass(shape, settings, layout), ...rounds];
+  const halved = half ? [halvePass('qk', D, shape, layout), halvePass('v', E, shape, layout)] : [];
+  return [...halved, normalisePass(shape, settings, layout, half), ...rounds];
 }
 
 function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass[] {

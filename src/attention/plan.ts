@@ -117,7 +117,7 @@ export function planOp(
     }));
   return {
     ...{ name, shape, settings },
-    ...planRows(shape, opBuffers(name, shape, settings), passesOf, device, door),
+    ...planRows(shape, opBuffers(name, shape, settings, device), passesOf, device, door),
   };
 }
 

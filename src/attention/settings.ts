@@ -57,6 +57,8 @@ export interface Settings extends BucketPlan {
   /** Probability with which a weight is dropped. */
   readonly dropout: number;
   readonly seed: number;
+  /** Rows are read as 16-bit floats, where the device can. */
+  readonly half: boolean;
   /** Rotations are chains of signs and Hadamard transforms, not matrices. */
   readonly hadamard: boolean;
   /** Heads of the rotation: H, or 1 when it is shared. */

@@ -43,6 +43,7 @@ const OPTIONS: Record<keyof LshLayerOptions, true> = {
   acrossBuckets: true,
   scale: true,
   dropout: true,
+  storage: true,
   rotation: true,
   seed: true,
 };

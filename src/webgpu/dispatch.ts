@@ -164,14 +164,14 @@ const compiled = new WeakMap<GPUDevice, Map<string, Compiled>>();
 /** The pipeline of a kernel's variant, compiled once a device. */
 export function compile(
   device: GPUDevice,
-  { kernel, constants, sizes }: Pick<Pass, 'kernel' | 'constants' | 'sizes'>,
+  { kernel, constants, sizes, half = false }: Pick<Pass, 'kernel' | 'constants' | 'sizes' | 'half'>,
 ): Compiled {
   let cache = compiled.get(device);
   if (cache === undefined) {
     cache = new Map();
     compiled.set(device, cache);
   }
-  const key = JSON.stringify([kernel, constants, sizes]);
+  const key = JSON.stringify([kernel, constants, sizes, half]);
   let entry = cache.get(key);
   if (entry === undefined) {
     const { code, buffers }: Kernel = kernels[kernel];
@@ -187,7 +187,7 @@ export function compile(
       label: kernel,
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: {
-        module: device.createShaderModule({ label: kernel, code: withSizes(code, sizes) }),
+        module: device.createShaderModule({ label: kernel, code: withStorage(withSizes(code, sizes), half) }),
         entryPoint: 'main',
         constants,
       },
@@ -201,7 +201,7 @@ export function compile(
 const BINDING_TYPES = { uniform: 'uniform', read: 'read-only-storage', write: 'storage' } as const;
 
 /**
- * The one place where shader text is edited: `const NAME: u32 = …u;` gets another number. It sets the
+ * The two places where shader text is edited are this and the next. `const NAME: u32 = …u;` gets another number. It sets the
  * sizes of arrays in registers, which must be constants; all else is an `override` or a parameter.
  */
 export function withSizes(code: string, sizes: Readonly<Record<string, number>>): string {
@@ -209,4 +209,9 @@ export function withSizes(code: string, sizes: Readonly<Record<string, number>>)
     (text, [name, size]) => text.replace(new RegExp(`(const ${name}: u32 = )\\d+u`), `$1${size}u`),
     code,
   );
+}
+
+/** The same kernel on rows of 16-bit floats: `alias Stored` names the type of a vec4 in memory. */
+export function withStorage(code: string, half: boolean): string {
+  return half ? `enable f16;\n${code.replace('alias Stored = vec4f;', 'alias Stored = vec4h;')}` : code;
 }

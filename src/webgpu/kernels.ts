@@ -5,6 +5,7 @@ import attendBackwardQuerySubgroup from '../../kernels/attend/backward_query_sub
 import attendDelta from '../../kernels/attend/delta.wgsl?raw';
 import attendForward from '../../kernels/attend/forward.wgsl?raw';
 import attendForwardSubgroup from '../../kernels/attend/forward_subgroup.wgsl?raw';
+import attendHalve from '../../kernels/attend/halve.wgsl?raw';
 import attendNormalise from '../../kernels/attend/normalise.wgsl?raw';
 import decodeAttend from '../../kernels/decode/attend.wgsl?raw';
 import decodeCopy from '../../kernels/decode/copy.wgsl?raw';
@@ -18,6 +19,7 @@ import denseForward from '../../kernels/dense/forward.wgsl?raw';
 import denseForwardSubgroup from '../../kernels/dense/forward_subgroup.wgsl?raw';
 import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
+import hashRotateSubgroup from '../../kernels/hash/rotate_subgroup.wgsl?raw';
 import probeCopy from '../../kernels/probe/copy.wgsl?raw';
 import probeMultiply from '../../kernels/probe/multiply.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
@@ -60,6 +62,15 @@ const DROPOUT_PARAMS: readonly Field[] = [
   ...u32('firstRow', 'H', 'seed', 'dropBelow'),
   { name: 'keep', type: 'f32' },
 ];
+/** What the variants of hash/rotate share. */
+const ROTATE = {
+  params: [
+    ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
+    ...u32('qkStart', 'bucketsStart', 'together'),
+    { name: 'halves', type: 'u32', length: 20 },
+  ],
+  buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
+} satisfies Omit<Kernel, 'code'>;
 /** What the variants of attend/forward share. */
 const FORWARD = {
   params: [...PAIR_PARAMS, ...u32('outStart', 'lseStart'), { name: 'scale', type: 'f32' }, ...DROPOUT_PARAMS],
@@ -119,15 +130,8 @@ const DENSE_FORWARD = {
 
 /** Every kernel, by its file below `kernels/`. */
 export const kernels = {
-  'hash/rotate': {
-    code: hashRotate,
-    params: [
-      ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
-      ...u32('qkStart', 'bucketsStart', 'together'),
-      { name: 'halves', type: 'u32', length: 20 },
-    ],
-    buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
-  },
+  'hash/rotate': { code: hashRotate, ...ROTATE },
+  'hash/rotate_subgroup': { code: hashRotateSubgroup, ...ROTATE },
   'hash/hadamard': {
     code: hashHadamard,
     params: [
@@ -150,6 +154,11 @@ export const kernels = {
     code: sortPlace,
     params: u32('L', 'C', 'N', 'slices', 'sliceLength', 'workgroups', 'keysStart', 'windowsStart'),
     buffers: { keys: 'read', counts: 'write', index: 'write' },
+  },
+  'attend/halve': {
+    code: attendHalve,
+    params: u32('vectors', 'workgroups', 'rowsStart'),
+    buffers: { rows: 'read', halves: 'write' },
   },
   'attend/normalise': {
     code: attendNormalise,
@@ -231,6 +240,8 @@ export interface Pass {
   readonly constants: Readonly<Record<string, number>>;
   /** Values of the `const` sizes that are set in the kernel's text. */
   readonly sizes: Readonly<Record<string, number>>;
+  /** Whether rows are bound as 16-bit floats: `alias Stored` is another then. */
+  readonly half?: boolean;
   /** Values of the fields of `Params`, but for `workgroups`. */
   readonly params: Readonly<Record<string, number | readonly number[]>>;
   /** The plan's buffer behind a binding, where it has another name. */

@@ -7,6 +7,8 @@ export interface DeviceTraits {
   readonly maxComputeWorkgroupsPerDimension: number;
   /** Lanes of a subgroup, where shaders may use subgroups and all are of one size; else 0. */
   readonly subgroupSize: number;
+  /** Whether shaders may use 16-bit floats. */
+  readonly f16: boolean;
   /** Whether the adapter is a processor: its registers spill to a cache, which costs little. */
   readonly software: boolean;
   /** What was measured to be fastest on it. */
@@ -19,6 +21,7 @@ export const DEFAULT_TRAITS: DeviceTraits = {
   maxBufferSize: 2 ** 28,
   maxComputeWorkgroupsPerDimension: 65535,
   subgroupSize: 0,
+  f16: false,
   software: false,
 };
 
@@ -43,6 +46,7 @@ export function traitsOf(device: GPUDevice): DeviceTraits {
   return {
     ...{ maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupsPerDimension },
     subgroupSize: features.has('subgroups') && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0,
+    f16: features.has('shader-f16'),
     software: isFallbackAdapter,
     tuning: tuningOf(device),
   };

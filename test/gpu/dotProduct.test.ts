@@ -1,12 +1,13 @@
 import '@tensorflow/tfjs-layers'; // registers the gradients of tfjs's ops
 import * as tf from '@tensorflow/tfjs-core';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import {
   NOTHING_SEEN,
   type ScaledDotProductOptions,
   scaledDotProductAttention,
   scaledDotProductAttentionWithLse,
 } from '../../src/index.js';
+import { currentDevice } from '../../src/webgpu/backend.js';
 import { expectAsExactAsFloat32, largestError, largestOf } from '../accuracy.js';
 import { BACKENDS, onBackend } from '../call.js';
 import { finiteDifferences } from '../differences.js';
@@ -195,5 +196,72 @@ describe.each(BACKENDS)('on %s', (backend) => {
       expect(unseen).toEqual(new Float32Array(30));
       tf.dispose(results);
     });
+  });
+});
+
+describe.runIf(BACKENDS.includes('webgpu'))('on webgpu alone', () => {
+  const test1: Case = {
+    shape: shape(2, 2, 9, 67, 3, 24),
+    options: { causal: true, dropout: 0.4, seed: 9 },
+    mask: randomMask([2, 67], 7),
+  };
+  let limits: GPUSupportedLimits | undefined;
+
+  /** Makes the device look as if bindings held fewer bytes. */
+  function pretend(maxStorageBufferBindingSize: number): void {
+    const device = currentDevice();
+    limits ??= device.limits;
+    const value = new Proxy(limits, {
+      get: (target, name) =>
+        name === 'maxStorageBufferBindingSize' ? maxStorageBufferBindingSize : Reflect.get(target, name),
+    });
+    Object.defineProperty(device, 'limits', { value, configurable: true, writable: true });
+  }
+
+  afterEach(() => {
+    if (limits !== undefined) {
+      Object.defineProperty(currentDevice(), 'limits', { value: limits, configurable: true, writable: true });
+    }
+  });
+
+  async function valuesOf(): Promise<unknown[]> {
+    const results = tf.tidy(() => {
+      const { qkv, options } = tensors(test1);
+      const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) =>
+        scaledDotProductAttentionWithLse(q, k, v, options);
+      const { out, lse } = attend(...qkv);
+      return [out, lse, ...tf.grads((q, k, v) => tf.sum(tf.square(attend(q, k, v).out)))(qkv)];
+    });
+    const values = await Promise.all(results.map((result) => result.data()));
+    tf.dispose(results);
+    return values;
+  }
+
+  test('batches of rows change nothing', async () => {
+    const whole = await valuesOf();
+    for (const rows of [1, 3]) {
+      pretend(rows * 67 * 24 * 4 + 256); // v, the largest per row, decides
+      expect(await valuesOf()).toEqual(whole);
+    }
+  });
+
+  test('a row that does not fit is refused, and leaves nothing', () => {
+    const before = tf.memory().numTensors;
+    pretend(67 * 24 * 4);
+    const call = () => tf.tidy(() => scaledDotProductAttention(...tensors(test1).qkv));
+    expect(call).toThrow(/one head's `v` takes 6432 bytes/);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('there is no second derivative', () => {
+    const second = () =>
+      tf.tidy(() => {
+        const [q, k, v] = tensors(test1).qkv;
+        const first = tf.grad((x: tf.Tensor) => tf.sum(scaledDotProductAttention(x, k, v)));
+        return tf.grad((x: tf.Tensor) => tf.sum(tf.square(first(x))))(q);
+      });
+    expect(second).toThrow(
+      'scaledDotProductAttention: there are no second derivatives on the webgpu backend',
+    );
   });
 });

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { currentDevice } from '../../src/webgpu/backend.js';
+import { traitsOf } from '../../src/webgpu/traits.js';
 import { expectAsExactAsFloat32 } from '../accuracy.js';
 import { integers, normals, qkv } from '../inputs.js';
 import { attend } from '../oracle/attend.js';
@@ -18,6 +20,8 @@ const GARBAGE = 0x5eed5eed;
 /** What a buffer holds before a kernel writes all of it. */
 const garbage = (length: number) => new Int32Array(length).fill(GARBAGE);
 
+const { subgroupSize } = traitsOf(currentDevice());
+
 describe('hash/rotate', () => {
   test.each([
     { B: 1, H: 1, L: 1, D: 1, R: 1, factors: [2] },
@@ -29,21 +33,28 @@ describe('hash/rotate', () => {
     { B: 1, H: 1, L: 20, D: 256, R: 2, factors: [256] },
     { B: 1, H: 1, L: 40, D: 24, R: 1, factors: Array<number>(16).fill(2) },
   ])('B=$B H=$H L=$L D=$D R=$R N=$factors', async ({ B, H, L, D, R, factors }) => {
-    for (const rotationHeads of new Set([1, H])) {
-      for (const masked of [false, true]) {
+    const subgroups = subgroupSize >= 8 && D <= 64;
+    for (const kernel of subgroups
+      ? (['hash/rotate', 'hash/rotate_subgroup'] as const)
+      : (['hash/rotate'] as const)) {
+      for (const [rotationHeads, masked] of [1, H].flatMap((heads) => [
+        [heads, false] as const,
+        [heads, true] as const,
+      ])) {
         const F = factors.reduce((sum, f) => sum + f / 2, 0);
         const N = factors.reduce((product, f) => product * f, 1);
         const qk = normals(B * H * L * D, L);
         const rotations = normals(rotationHeads * D * R * F, D);
         const mask = integers(B * L, 3, 5);
-        // One token a lane with rotations of each head, all rounds at once with a shared rotation.
-        const ROWS = rotationHeads === H ? 1 : 8;
+        // With rotations of each head rounds one by one, with a shared rotation all at once.
+        const ROWS = rotationHeads === H ? 1 : kernel === 'hash/rotate' ? 8 : 2;
         const together = rotationHeads === H ? 1 : R;
-        const tiles = Math.ceil(L / (8 * ROWS));
+        const plain = kernel === 'hash/rotate';
+        const tiles = Math.ceil(L / ((plain ? 8 : 64) * ROWS));
         const workgroups = tiles * Math.ceil(R / together) * B * H;
-        const { buckets } = await runKernel('hash/rotate', {
-          constants: { MASKED: Number(masked) },
-          sizes: { ROWS },
+        const { buckets } = await runKernel(kernel, {
+          constants: { MASKED: Number(masked), ...(plain ? {} : { LOOPED: 1 }) },
+          sizes: { ROWS, ...(plain ? {} : { DEPTH_VECTORS: Math.ceil(D / 4) }) },
           params: {
             ...{ H, L, D, R, F, N, tiles, rotationHeads, firstRow: 0, qkStart: 0, bucketsStart: 0, together },
             halves: factors.map((f) => f / 2),
@@ -336,17 +347,29 @@ function attendCase(options: Omit<AttendOptions, 'N'> & { readonly L: number }) 
 }
 
 describe('attend/forward', () => {
-  // Given the oracles' sort and norms: this kernel alone, round after round.
-  test.each(ATTEND_CASES)('%o', async (options) => {
-    const { shape, inputs, letters, params, index, isPadding, workgroups, scale } = attendCase(options);
+  // Given the oracle's sort, round after round: this kernel alone, in the variants that the device can run.
+  const variants = [
+    { kernel: 'attend/forward', ROWS: 4, tile: 32 } as const,
+    ...(subgroupSize < 8 ? [] : [1, 2]).map(
+      (ROWS) => ({ kernel: 'attend/forward_subgroup', ROWS, tile: 64 * ROWS }) as const,
+    ),
+  ];
+  const cases = variants.flatMap((variant) => ATTEND_CASES.map((options) => [variant, options] as const));
+  test.each(cases)('%o %o', async ({ kernel, ROWS, tile }, options) => {
+    const { shape, inputs, letters, params, index, isPadding, scale } = attendCase(options);
     const { H, L, D, E } = shape;
+    const subgroup = kernel !== 'attend/forward';
+    const tiles = Math.ceil(L / tile);
     let out: Float32Array = new Float32Array(H * L * E).fill(Number.NaN);
     let lse: Float32Array = new Float32Array(H * L).fill(Number.NaN);
     for (let round = 0; round < options.R; round++) {
-      const result = await runKernel('attend/forward', {
-        sizes: { COLUMN_VECTORS: 2 },
-        params: { ...params, round, outStart: 0, lseStart: 0, scale: scale * Math.LOG2E },
-        workgroups,
+      const result = await runKernel(kernel, {
+        constants: subgroup ? { DROPOUT: Number(params.dropBelow > 0), WRAP: params.wrap, LOOPED: 1 } : {},
+        sizes: subgroup
+          ? { ROWS, SUBGROUP: subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 }
+          : { ROWS, COLUMN_VECTORS: 2 },
+        params: { ...params, tiles, round, outStart: 0, lseStart: 0, scale: scale * Math.LOG2E },
+        workgroups: H * tiles,
         buffers: { ...inputs, inverseNorms: Float32Array.from(inverseNorms(inputs.qk, D)), index, out, lse },
       });
       out = result.out;

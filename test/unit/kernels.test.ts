@@ -24,6 +24,7 @@ const PLANS = [
   plan({ L: 100, D: 8 }, { numHashes: 1, acrossBuckets: false, numBuckets: [4, 8] }),
   plan({ L: 100, D: 8 }, { window: 'bucket', dropout: 0.1 }),
   plan({ L: 100, D: 80 }, { rotation: 'hadamard' }),
+  plan({ L: 100, D: 8 }, { storage: 'float16' }, { f16: true }),
   plan({ L: 100, D: 8 }, {}, { subgroupSize: 8, software: true }),
   plan({ L: 100, D: 8 }, { dropout: 0.1 }, { subgroupSize: 32 }),
 ];
@@ -196,17 +197,20 @@ describe('every variant compiles', async () => {
   // Validates without a driver. A collected instance, adapter or device would end the process.
   const gpu = hold(create(['backend=null']));
   const adapter = hold((await gpu.requestAdapter()) as GPUAdapter);
-  const requiredFeatures = (['subgroups'] as const).filter((feature) => adapter.features.has(feature));
+  const requiredFeatures = (['subgroups', 'shader-f16'] as const).filter((feature) =>
+    adapter.features.has(feature),
+  );
   const device = hold(await adapter.requestDevice({ requiredFeatures }));
 
   async function errorOf(
     kernel: KernelName,
     constants: Record<string, number>,
     sizes: Record<string, number>,
+    half = false,
   ) {
     device.pushErrorScope('validation');
     device.pushErrorScope('internal');
-    compile(device, { kernel, constants, sizes });
+    compile(device, { kernel, constants, sizes, half });
     const errors = [await device.popErrorScope(), await device.popErrorScope()];
     return errors.find((error) => error !== null)?.message;
   }
@@ -224,6 +228,12 @@ describe('every variant compiles', async () => {
         const variant = JSON.stringify({ ...constants, ...sizes });
         expect(await errorOf(name, constants, sizes), variant).toBeUndefined();
       }
+    }
+  });
+
+  test.runIf(device.features.has('shader-f16'))('on rows of 16-bit floats too', async () => {
+    for (const name of ['attend/normalise', 'attend/forward', 'attend/forward_subgroup'] as const) {
+      expect(await errorOf(name, {}, {}, true), name).toBeUndefined();
     }
   });
 
