@@ -63,7 +63,7 @@ export interface CallRow {
   readonly params: Params;
   /** Milliseconds of the first call in the process, which compiles; a driver may have kept what it compiled earlier. */
   readonly firstMs: number;
-  /** Milliseconds of a later call, less its kernels and the read of a number. */
+  /** Milliseconds of a later call, less its kernels and the read of a number: the least of many of each. */
   readonly overheadMs: number;
 }
 

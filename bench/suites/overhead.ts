@@ -47,8 +47,9 @@ export async function benchOverhead(
     kernels?.push(milliseconds);
   }
   tf.dispose([given.q, given.v, given.k]);
-  const median = (samples?: number[]) => spread(samples as number[]).median;
-  const overheadMs = median(whole) - median(reading) - median(kernels);
+  // The least of each: what else the machine does adds to a few milliseconds more than they are.
+  const least = (samples?: number[]) => spread(samples as number[]).min;
+  const overheadMs = least(whole) - least(reading) - least(kernels);
   findings.calls.push({ name: way.name as 'lsh' | 'dense', variant, params: small, firstMs, overheadMs });
   progress(
     `${way.name} ${variant}: first call ${firstMs.toFixed(0)} ms, overhead ${overheadMs.toFixed(2)} ms`,
