@@ -108,9 +108,12 @@ function forwardPass(
   };
 }
 
-/** vec4 of a row that a lane owns, as many as the widest subgroup loads at a time. */
-function rowVectors(depth: number): number {
-  return Math.ceil(depth / 16) * 4;
+/**
+ * vec4 of a row that a lane owns, as many as the widest subgroup loads at a time. In loops their number
+ * only sets how much memory there is: one pipeline for all depths up to 64.
+ */
+function rowVectors(depth: number, looped: boolean): number {
+  return looped ? 2 ** Math.max(4, Math.ceil(Math.log2(depth / 4))) : Math.ceil(depth / 16) * 4;
 }
 
 function gradientPasses(
@@ -166,6 +169,9 @@ function subgroupVariant(
 ) {
   return {
     constants: { ...constants, LOOPED: Number(software) },
-    sizes: { ROWS, SUBGROUP, DEPTH_VECTORS: rowVectors(D), COLUMN_VECTORS: rowVectors(E) },
+    sizes: {
+      ...{ ROWS, SUBGROUP },
+      ...{ DEPTH_VECTORS: rowVectors(D, software), COLUMN_VECTORS: rowVectors(E, software) },
+    },
   };
 }
