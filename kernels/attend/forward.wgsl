@@ -18,6 +18,8 @@
 // logits, then the same queries with vec4 x + 8c of the values' columns.
 // Logits are in units of log2, the scale folded into the query.
 
+override DROPOUT: bool = false; // lavapipe runs what a branch leaves out
+
 struct Params {
   L: u32,
   D: u32,
@@ -49,10 +51,12 @@ struct Params {
   keep: f32,               // 1 / (1 − dropout)
 }
 
+alias Stored = vec4f; // or vec4h, where rows are stored as 16-bit floats
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qk: array<vec4f>;
+@group(0) @binding(1) var<storage, read> qk: array<Stored>;
 @group(0) @binding(2) var<storage, read> inverseNorms: array<f32>;
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;
+@group(0) @binding(3) var<storage, read> v: array<Stored>;
 @group(0) @binding(4) var<storage, read> buckets: array<i32>;
 @group(0) @binding(5) var<storage, read> index: array<u32>;
 @group(0) @binding(6) var<storage, read_write> out: array<vec4f>;
@@ -67,9 +71,7 @@ const SLICE: u32 = 8u;   // vec4 of depth that are staged at a time
 const PITCH: u32 = 9u;   // plus one against bank conflicts
 const WEIGHT_PITCH: u32 = 8u * KEY_VECTORS + 1u;
 
-// Pipelines of their own for these would save a few percent, and each takes seconds to compile.
-const DROPOUT: bool = true;
-const WRAP: bool = true;
+const WRAP: bool = true; // a pipeline of its own would save a few percent, and takes seconds to compile
 
 const NONE: u32 = 0xffffffffu; // no token: beyond the row, or padding
 const NOTHING: f32 = -1e38;    // log-sum-exp of a query that has seen no key
@@ -278,7 +280,7 @@ fn main(
             at = index[indexRow + roundStart + min(firstSlot + r, endSlot - 1u)];
             scale = params.scale;
           }
-          let part = qk[qkRow + at * depths + min(d + n % SLICE, depths - 1u)] * scale;
+          let part = vec4f(qk[qkRow + at * depths + min(d + n % SLICE, depths - 1u)]) * scale;
           staged[r * PITCH + n % SLICE] = select(vec4f(), part, r < QUERIES || keyToken[key] != NONE);
         }
         workgroupBarrier();
@@ -403,10 +405,10 @@ fn main(
         }
         for (var c = 0u; c < vectors; c++) {
           let column = min(8u * c + x, columns - 1u);
-          let first = select(vec4f(), v[rows.x + column], keys.x != NONE);
-          let second = select(vec4f(), v[rows.y + column], keys.y != NONE);
-          let third = select(vec4f(), v[rows.z + column], keys.z != NONE);
-          let fourth = select(vec4f(), v[rows.w + column], keys.w != NONE);
+          let first = select(vec4f(), vec4f(v[rows.x + column]), keys.x != NONE);
+          let second = select(vec4f(), vec4f(v[rows.y + column]), keys.y != NONE);
+          let third = select(vec4f(), vec4f(v[rows.z + column]), keys.z != NONE);
+          let fourth = select(vec4f(), vec4f(v[rows.w + column]), keys.w != NONE);
           for (var a = 0u; a < ROWS; a++) {
             let to = a * COLUMN_VECTORS + c;
             sums[to] = fma(vec4f(weights[a].x), first, sums[to]);
@@ -458,7 +460,7 @@ fn main(
       result /= total;
     } else if (last) {
       // Nothing in any round: self is all there is (a first token has no one else; paper, section 3).
-      result = v[vRow + at * columns + column];
+      result = vec4f(v[vRow + at * columns + column]);
     } else {
       result = vec4f();
     }

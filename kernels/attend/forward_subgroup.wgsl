@@ -52,10 +52,12 @@ struct Params {
   keep: f32,               // 1 / (1 − dropout)
 }
 
+alias Stored = vec4f; // or vec4h, where rows are stored as 16-bit floats
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qk: array<vec4f>;
+@group(0) @binding(1) var<storage, read> qk: array<Stored>;
 @group(0) @binding(2) var<storage, read> inverseNorms: array<f32>;
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;
+@group(0) @binding(3) var<storage, read> v: array<Stored>;
 @group(0) @binding(4) var<storage, read> buckets: array<i32>;
 @group(0) @binding(5) var<storage, read> index: array<u32>;
 @group(0) @binding(6) var<storage, read_write> out: array<vec4f>;
@@ -218,7 +220,7 @@ fn main(
     word[a] = pcg(ofRound + token[a]);
     largest[a] = NOTHING;
     for (var d = 0u; d < depth; d++) {
-      q[d * ROWS + a] = qk[qkRow + token[a] * depth + d] * params.scale;
+      q[d * ROWS + a] = vec4f(qk[qkRow + token[a] * depth + d]) * params.scale;
     }
     if (params.round > 0u) {
       largest[a] = lse[params.lseStart + row * L + token[a]];
@@ -279,8 +281,8 @@ fn main(
       var d = 0u;
       loop {
         let held = min(d + part, depth - 1u);
-        let k0 = select(vec4f(), qk[leftAt + held] * left.scale, left.token != NONE);
-        let k1 = select(vec4f(), qk[rightAt + held] * right.scale, right.token != NONE);
+        let k0 = select(vec4f(), vec4f(qk[leftAt + held]) * left.scale, left.token != NONE);
+        let k1 = select(vec4f(), vec4f(qk[rightAt + held]) * right.scale, right.token != NONE);
         for (var p = 0u; p < PARTS; p++) {
           if (d + p < depth) {
             for (var t = 0u; t < QUADS; t++) {
@@ -391,8 +393,8 @@ fn main(
       var e = 0u;
       loop {
         let held = min(e + part, columns - 1u);
-        let v0 = select(vec4f(), v[leftValue + held], left.token != NONE);
-        let v1 = select(vec4f(), v[rightValue + held], right.token != NONE);
+        let v0 = select(vec4f(), vec4f(v[leftValue + held]), left.token != NONE);
+        let v1 = select(vec4f(), vec4f(v[rightValue + held]), right.token != NONE);
         for (var p = 0u; p < PARTS; p++) {
           if (e + p < columns) {
             var column: array<vec4f, ROWS> = array<vec4f, ROWS>();
@@ -442,7 +444,7 @@ fn main(
         result = sums[e * ROWS + a] / sum[a];
       } else if (last) {
         // Nothing in any round: self is all there is (a first token has no one else; paper, section 3).
-        result = v[vRow + token[a] * columns + e];
+        result = vec4f(v[vRow + token[a] * columns + e]);
       }
       out[outRow + token[a] * columns + e] = result;
     }
