@@ -37,12 +37,10 @@ struct Params {
   lseStart: u32,
 }
 
-alias Stored = vec4f; // or vec4h, where rows are stored as 16-bit floats
-
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<Stored>;
-@group(0) @binding(2) var<storage, read> k: array<Stored>;
-@group(0) @binding(3) var<storage, read> v: array<Stored>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> k: array<vec4f>;
+@group(0) @binding(3) var<storage, read> v: array<vec4f>;
 @group(0) @binding(4) var<storage, read> mask: array<i32>;
 @group(0) @binding(5) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> lse: array<f32>;
@@ -177,9 +175,9 @@ fn main(
         var part = vec4f();
         if (c < depths) {
           if (r < QUERIES) {
-            part = vec4f(q[qRow + min(firstQuery + r, L - 1u) * depths + c]);
+            part = q[qRow + min(firstQuery + r, L - 1u) * depths + c];
           } else {
-            part = vec4f(k[kRow + min(firstKey + r - QUERIES, Lk - 1u) * depths + c]);
+            part = k[kRow + min(firstKey + r - QUERIES, Lk - 1u) * depths + c];
           }
         }
         staged[r * PITCH + n % SLICE] = part;
@@ -246,8 +244,8 @@ fn main(
       for (var c = 0u; c < COLUMN_VECTORS; c++) {
         let column = min(8u * c + x, columns - 1u);
         let others = mat4x4f(
-          vec4f(v[rows.x + column]), vec4f(v[rows.y + column]),
-          vec4f(v[rows.z + column]), vec4f(v[rows.w + column]));
+          v[rows.x + column], v[rows.y + column],
+          v[rows.z + column], v[rows.w + column]);
         for (var a = 0u; a < ROWS; a++) {
           let to = a * COLUMN_VECTORS + c;
           sums[to] = fma(vec4f(weights[a].x), others[0], sums[to]);
@@ -291,7 +289,7 @@ fn main(
       var result = staged[n / SLICE * PITCH + n % SLICE] / max(total, 1e-38);
       if (params.sharedQk != 0u && total == 0.0) {
         // Self is all there is (a first token has no one else; paper, section 3).
-        result = vec4f(v[vRow + min(query, Lk - 1u) * columns + min(column, columns - 1u)]);
+        result = v[vRow + min(query, Lk - 1u) * columns + min(column, columns - 1u)];
       }
       if (query < L && column < columns) {
         out[params.outStart / 4u + (row * L + query) * columns + column] = result;

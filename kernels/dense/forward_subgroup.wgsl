@@ -36,12 +36,10 @@ struct Params {
   lseStart: u32,
 }
 
-alias Stored = vec4f; // or vec4h, where rows are stored as 16-bit floats
-
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<Stored>;
-@group(0) @binding(2) var<storage, read> k: array<Stored>;
-@group(0) @binding(3) var<storage, read> v: array<Stored>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> k: array<vec4f>;
+@group(0) @binding(3) var<storage, read> v: array<vec4f>;
 @group(0) @binding(4) var<storage, read> mask: array<i32>;
 @group(0) @binding(5) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> lse: array<f32>;
@@ -159,7 +157,7 @@ fn main(
     largest[a] = NOTHING;
     let own = qRow + min(firstQuery + a * LANES + lane, L - 1u) * depths;
     for (var c = 0u; c < depths; c++) {
-      queries[a * DEPTH_VECTORS + c] = vec4f(q[own + c]) * params.logitScale;
+      queries[a * DEPTH_VECTORS + c] = q[own + c] * params.logitScale;
     }
   }
 
@@ -173,7 +171,7 @@ fn main(
         var held: array<vec4f, HELD> = array<vec4f, HELD>();
         for (var h = 0u; h < HELD; h++) {
           let key = min(base + h * SUBGROUP + place % KEYS, Lk - 1u);
-          held[h] = vec4f(k[kRow + key * depths + min(c + place / KEYS, depths - 1u)]);
+          held[h] = k[kRow + key * depths + min(c + place / KEYS, depths - 1u)];
         }
         for (var d = 0u; d < COLUMNS; d++) {
           for (var n = 0u; n < KEYS; n++) {
@@ -220,7 +218,7 @@ fn main(
         var held: array<vec4f, HELD> = array<vec4f, HELD>();
         for (var h = 0u; h < HELD; h++) {
           let key = min(base + h * SUBGROUP + place % KEYS, Lk - 1u);
-          held[h] = vec4f(v[vRow + key * columns + min(c + place / KEYS, columns - 1u)]);
+          held[h] = v[vRow + key * columns + min(c + place / KEYS, columns - 1u)];
         }
         for (var d = 0u; d < COLUMNS; d++) {
           var part: array<vec4f, ROWS> = array<vec4f, ROWS>();
@@ -254,7 +252,7 @@ fn main(
       if (seen) {
         result = sums[a * COLUMN_VECTORS + c] / sum[a];
       } else if (params.sharedQk != 0u) {
-        result = vec4f(v[vRow + query * columns + c]); // self is all there is
+        result = v[vRow + query * columns + c]; // self is all there is
       }
       out[to + c] = result;
     }
