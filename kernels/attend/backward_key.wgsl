@@ -49,14 +49,14 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qk: array<f32>;
-@group(0) @binding(2) var<storage, read> v: array<f32>;
-@group(0) @binding(3) var<storage, read> grad: array<f32>;
+@group(0) @binding(1) var<storage, read> qk: array<vec4f>;
+@group(0) @binding(2) var<storage, read> v: array<vec4f>;
+@group(0) @binding(3) var<storage, read> grad: array<vec4f>;
 @group(0) @binding(4) var<storage, read> facts: array<vec4f>;
 @group(0) @binding(5) var<storage, read> buckets: array<i32>;
 @group(0) @binding(6) var<storage, read> index: array<u32>;
-@group(0) @binding(7) var<storage, read_write> dqk: array<f32>;
-@group(0) @binding(8) var<storage, read_write> dv: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dqk: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dv: array<vec4f>;
 
 const TILE: u32 = 32u;         // queries, and keys, of a tile
 const PITCH: u32 = 9u;         // vec4 a staged row of 32 floats, plus one against bank conflicts
@@ -86,40 +86,17 @@ var<workgroup> queryBucket: array<u32, TILE>;
 var<workgroup> queryFacts: array<vec4f, TILE>;
 var<workgroup> queryWord: array<u32, TILE>;
 
-fn loadQk(start: u32, d: u32) -> vec4f {
-  let at = start + d;
-  if (d + 4u <= params.D) {
-    return vec4f(qk[at], qk[at + 1u], qk[at + 2u], qk[at + 3u]);
-  }
-  var row: vec4f = vec4f();
-  for (var i = 0u; d + i < params.D; i++) {
-    row[i] = qk[at + i];
-  }
-  return row;
+/// Four numbers of a row from column d on; 0 beyond its end.
+fn qkAt(start: u32, d: u32) -> vec4f {
+  return select(vec4f(), qk[(start + min(d, params.D - 4u)) / 4u], d < params.D);
 }
 
-fn loadV(start: u32, e: u32) -> vec4f {
-  let at = start + e;
-  if (e + 4u <= params.E) {
-    return vec4f(v[at], v[at + 1u], v[at + 2u], v[at + 3u]);
-  }
-  var row: vec4f = vec4f();
-  for (var i = 0u; e + i < params.E; i++) {
-    row[i] = v[at + i];
-  }
-  return row;
+fn vAt(start: u32, e: u32) -> vec4f {
+  return select(vec4f(), v[(start + min(e, params.E - 4u)) / 4u], e < params.E);
 }
 
-fn loadGrad(start: u32, e: u32) -> vec4f {
-  let at = start + e;
-  if (e + 4u <= params.E) {
-    return vec4f(grad[at], grad[at + 1u], grad[at + 2u], grad[at + 3u]);
-  }
-  var row: vec4f = vec4f();
-  for (var i = 0u; e + i < params.E; i++) {
-    row[i] = grad[at + i];
-  }
-  return row;
+fn gradAt(start: u32, e: u32) -> vec4f {
+  return select(vec4f(), grad[(start + min(e, params.E - 4u)) / 4u], e < params.E);
 }
 
 fn chunksOf(round: u32, tokens: vec4u) -> vec4u {
@@ -223,10 +200,10 @@ fn stageKeysAndQueries(lane: u32, qkRow: u32, d: u32) {
   for (var i = lane; i < TILE * 8u; i += 64u) {
     let r = i / 8u;
     let column = d + i % 8u * 4u;
-    staged[r * PITCH + i % 8u] = loadQk(qkRow + keyToken[r] * params.D, column) * keyScale[r];
+    staged[r * PITCH + i % 8u] = qkAt(qkRow + keyToken[r] * params.D, column) * keyScale[r];
     var q = vec4f();
     if (queryToken[r] != NONE) {
-      q = loadQk(qkRow + queryToken[r] * params.D, column) * params.logitScale;
+      q = qkAt(qkRow + queryToken[r] * params.D, column) * params.logitScale;
     }
     staged[(TILE + r % 4u * 8u + r / 4u) * PITCH + i % 8u] = q;
   }
@@ -237,10 +214,10 @@ fn stageValuesAndSlopes(lane: u32, gradRow: u32, vRow: u32, e: u32) {
   for (var i = lane; i < TILE * 8u; i += 64u) {
     let r = i / 8u;
     let column = e + i % 8u * 4u;
-    staged[r * PITCH + i % 8u] = loadV(vRow + keyToken[r] * params.E, column);
+    staged[r * PITCH + i % 8u] = vAt(vRow + keyToken[r] * params.E, column);
     var slope = vec4f();
     if (queryToken[r] != NONE) {
-      slope = loadGrad(gradRow + queryToken[r] * params.E, column);
+      slope = gradAt(gradRow + queryToken[r] * params.E, column);
     }
     staged[(TILE + r % 4u * 8u + r / 4u) * PITCH + i % 8u] = slope;
   }
@@ -450,7 +427,7 @@ fn main(
           let r = i / 16u;
           var slope = vec4f();
           if (queryToken[r] != NONE) {
-            slope = loadGrad(gradRow + queryToken[r] * E, 32u * c + i % 16u * 4u);
+            slope = gradAt(gradRow + queryToken[r] * E, 32u * c + i % 16u * 4u);
           }
           staged[r * COLUMN_PITCH + i % 16u] = slope;
         }
@@ -471,7 +448,7 @@ fn main(
           let r = i / 16u;
           var q = vec4f();
           if (queryToken[r] != NONE) {
-            q = loadQk(qkRow + queryToken[r] * D, 32u * c + i % 16u * 4u);
+            q = qkAt(qkRow + queryToken[r] * D, 32u * c + i % 16u * 4u);
           }
           staged[r * COLUMN_PITCH + i % 16u] = q;
         }
@@ -489,7 +466,7 @@ fn main(
     for (var c = 0u; c < DEPTH_VECTORS; c++) {
       let tile = keySums[c];
       let rows = array<vec4f, 4>(tile.row0, tile.row1, tile.row2, tile.row3);
-      let k = loadQk(qkRow + token[a] * D, 32u * c + 4u * x) * keyScale[y + 8u * a];
+      let k = qkAt(qkRow + token[a] * D, 32u * c + 4u * x) * keyScale[y + 8u * a];
       along += dot(k, rows[a]);
     }
     partial[8u * (y + 8u * a) + x] = along;
@@ -509,10 +486,10 @@ fn main(
       let d = 32u * c + 4u * x;
       let tile = keySums[c];
       let rows = array<vec4f, 4>(tile.row0, tile.row1, tile.row2, tile.row3);
-      let k = loadQk(qkRow + token[a] * D, d) * scale;
+      let k = qkAt(qkRow + token[a] * D, d) * scale;
       let slope = params.scale * scale * (rows[a] - k * along);
-      for (var i = 0u; i < 4u && d + i < D; i++) {
-        dqk[params.dqkStart + (row * L + token[a]) * D + d + i] += slope[i];
+      if (d < D) {
+        dqk[(params.dqkStart + (row * L + token[a]) * D + d) / 4u] += slope;
       }
     }
     // A query that saw nothing returned its own v: so does its gradient.
@@ -521,15 +498,15 @@ fn main(
       let e = 32u * c + 4u * x;
       let tile = valueSums[c];
       let rows = array<vec4f, 4>(tile.row0, tile.row1, tile.row2, tile.row3);
-      for (var i = 0u; i < 4u && e + i < E; i++) {
-        let at = params.dvStart + (row * L + token[a]) * E + e + i;
-        var before = 0.0;
+      if (e < E) {
+        let at = (params.dvStart + (row * L + token[a]) * E + e) / 4u;
+        var before = vec4f();
         if (params.round > 0u) {
           before = dv[at];
         } else if (alone) {
-          before = grad[gradRow + token[a] * E + e + i];
+          before = gradAt(gradRow + token[a] * E, e);
         }
-        dv[at] = before + rows[a][i];
+        dv[at] = before + rows[a];
       }
     }
   }

@@ -45,13 +45,13 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> qk: array<f32>;
-@group(0) @binding(2) var<storage, read> v: array<f32>;
-@group(0) @binding(3) var<storage, read> grad: array<f32>;
+@group(0) @binding(1) var<storage, read> qk: array<vec4f>;
+@group(0) @binding(2) var<storage, read> v: array<vec4f>;
+@group(0) @binding(3) var<storage, read> grad: array<vec4f>;
 @group(0) @binding(4) var<storage, read> facts: array<vec4f>;
 @group(0) @binding(5) var<storage, read> buckets: array<i32>;
 @group(0) @binding(6) var<storage, read> index: array<u32>;
-@group(0) @binding(7) var<storage, read_write> dqk: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dqk: array<vec4f>;
 
 const TILE: u32 = 32u;         // queries, and keys, of a tile
 const PITCH: u32 = 9u;         // vec4 a staged row of 32 floats, plus one against bank conflicts
@@ -77,40 +77,17 @@ var<workgroup> keyBucket: array<u32, TILE>;
 var<workgroup> keyScale: array<f32, TILE>;
 var<workgroup> keyWord: array<u32, TILE>;
 
-fn loadQk(start: u32, d: u32) -> vec4f {
-  let at = start + d;
-  if (d + 4u <= params.D) {
-    return vec4f(qk[at], qk[at + 1u], qk[at + 2u], qk[at + 3u]);
-  }
-  var row: vec4f = vec4f();
-  for (var i = 0u; d + i < params.D; i++) {
-    row[i] = qk[at + i];
-  }
-  return row;
+/// Four numbers of a row from column d on; 0 beyond its end.
+fn qkAt(start: u32, d: u32) -> vec4f {
+  return select(vec4f(), qk[(start + min(d, params.D - 4u)) / 4u], d < params.D);
 }
 
-fn loadV(start: u32, e: u32) -> vec4f {
-  let at = start + e;
-  if (e + 4u <= params.E) {
-    return vec4f(v[at], v[at + 1u], v[at + 2u], v[at + 3u]);
-  }
-  var row: vec4f = vec4f();
-  for (var i = 0u; e + i < params.E; i++) {
-    row[i] = v[at + i];
-  }
-  return row;
+fn vAt(start: u32, e: u32) -> vec4f {
+  return select(vec4f(), v[(start + min(e, params.E - 4u)) / 4u], e < params.E);
 }
 
-fn loadGrad(start: u32, e: u32) -> vec4f {
-  let at = start + e;
-  if (e + 4u <= params.E) {
-    return vec4f(grad[at], grad[at + 1u], grad[at + 2u], grad[at + 3u]);
-  }
-  var row: vec4f = vec4f();
-  for (var i = 0u; e + i < params.E; i++) {
-    row[i] = grad[at + i];
-  }
-  return row;
+fn gradAt(start: u32, e: u32) -> vec4f {
+  return select(vec4f(), grad[(start + min(e, params.E - 4u)) / 4u], e < params.E);
 }
 
 fn chunksOf(round: u32, tokens: vec4u) -> vec4u {
@@ -214,10 +191,10 @@ fn stageQueriesAndKeys(lane: u32, qkRow: u32, d: u32) {
   for (var i = lane; i < TILE * 8u; i += 64u) {
     let r = i / 8u;
     let column = d + i % 8u * 4u;
-    staged[r * PITCH + i % 8u] = loadQk(qkRow + queryToken[r] * params.D, column) * params.logitScale;
+    staged[r * PITCH + i % 8u] = qkAt(qkRow + queryToken[r] * params.D, column) * params.logitScale;
     var k = vec4f();
     if (keyToken[r] != NONE) {
-      k = loadQk(qkRow + keyToken[r] * params.D, column) * keyScale[r];
+      k = qkAt(qkRow + keyToken[r] * params.D, column) * keyScale[r];
     }
     staged[(TILE + r % 4u * 8u + r / 4u) * PITCH + i % 8u] = k;
   }
@@ -228,10 +205,10 @@ fn stageSlopesAndValues(lane: u32, gradRow: u32, vRow: u32, e: u32) {
   for (var i = lane; i < TILE * 8u; i += 64u) {
     let r = i / 8u;
     let column = e + i % 8u * 4u;
-    staged[r * PITCH + i % 8u] = loadGrad(gradRow + queryToken[r] * params.E, column);
+    staged[r * PITCH + i % 8u] = gradAt(gradRow + queryToken[r] * params.E, column);
     var value = vec4f();
     if (keyToken[r] != NONE) {
-      value = loadV(vRow + keyToken[r] * params.E, column);
+      value = vAt(vRow + keyToken[r] * params.E, column);
     }
     staged[(TILE + r % 4u * 8u + r / 4u) * PITCH + i % 8u] = value;
   }
@@ -429,7 +406,7 @@ fn main(
           let r = i / 16u;
           var k = vec4f();
           if (keyToken[r] != NONE) {
-            k = loadQk(qkRow + keyToken[r] * D, 32u * c + i % 16u * 4u) * keyScale[r];
+            k = qkAt(qkRow + keyToken[r] * D, 32u * c + i % 16u * 4u) * keyScale[r];
           }
           staged[r * COLUMN_PITCH + i % 16u] = k;
         }
@@ -449,13 +426,13 @@ fn main(
       let d = 32u * c + 4u * x;
       let tile = sums[c];
       let rows = array<vec4f, 4>(tile.row0, tile.row1, tile.row2, tile.row3);
-      for (var i = 0u; i < 4u && d + i < D; i++) {
-        let at = params.dqkStart + (row * L + token[a]) * D + d + i;
-        var before = 0.0;
+      if (d < D) {
+        let at = (params.dqkStart + (row * L + token[a]) * D + d) / 4u;
+        var before = vec4f();
         if (params.round > 0u) {
           before = dqk[at];
         }
-        dqk[at] = before + params.scale * rows[a][i];
+        dqk[at] = before + params.scale * rows[a];
       }
     }
   }
