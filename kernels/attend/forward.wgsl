@@ -18,6 +18,8 @@
 // logits, then the same queries with vec4 x + 8c of the values' columns.
 // Logits are in units of log2, the scale folded into the query.
 
+override DROPOUT: bool = false; // lavapipe runs what a branch leaves out
+
 struct Params {
   L: u32,
   D: u32,
@@ -69,9 +71,7 @@ const SLICE: u32 = 8u;   // vec4 of depth that are staged at a time
 const PITCH: u32 = 9u;   // plus one against bank conflicts
 const WEIGHT_PITCH: u32 = 8u * KEY_VECTORS + 1u;
 
-// Pipelines of their own for these would save a few percent, and each takes seconds to compile.
-const DROPOUT: bool = true;
-const WRAP: bool = true;
+const WRAP: bool = true; // a pipeline of its own would save a few percent, and takes seconds to compile
 
 const NONE: u32 = 0xffffffffu; // no token: beyond the row, or padding
 const NOTHING: f32 = -1e38;    // log-sum-exp of a query that has seen no key

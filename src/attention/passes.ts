@@ -271,6 +271,7 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
   const { L, D, E } = shape;
   const { subgroup, rows: ROWS } = variantOf('attend/forward', shape, device);
   const tiles = Math.ceil(L / (TOKEN_TILE * ROWS));
+  const drops = { DROPOUT: Number(settings.dropout > 0) };
   const rounds = Array.from({ length: settings.R }, (_, round): Pass => {
     const common = pairs(shape, settings, layout, round);
     const params = {
@@ -283,16 +284,12 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
     const stored = half ? { ...common, half, aliases: HALVES } : common;
     if (!subgroup) {
       const sizes = { ROWS: PAIR_TILE / 8, KEY_VECTORS: 2, COLUMN_VECTORS: vectors(E) };
-      return { ...stored, kernel: 'attend/forward', sizes, params };
+      return { ...stored, kernel: 'attend/forward', constants: drops, sizes, params };
     }
     return {
       ...stored,
       kernel: 'attend/forward_subgroup',
-      constants: {
-        DROPOUT: Number(settings.dropout > 0),
-        WRAP: Number(settings.wrap),
-        LOOPED: Number(device.software),
-      },
+      constants: { ...drops, WRAP: Number(settings.wrap), LOOPED: Number(device.software) },
       sizes: { ROWS, SUBGROUP: device.subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
       params: { ...params, tiles },
       workgroups: rows * tiles,

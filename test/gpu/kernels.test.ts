@@ -364,7 +364,10 @@ describe('attend/forward', () => {
     let lse: Float32Array = new Float32Array(H * L).fill(Number.NaN);
     for (let round = 0; round < options.R; round++) {
       const result = await runKernel(kernel, {
-        constants: subgroup ? { DROPOUT: Number(params.dropBelow > 0), WRAP: params.wrap, LOOPED: 1 } : {},
+        constants: {
+          DROPOUT: Number(params.dropBelow > 0),
+          ...(subgroup && { WRAP: params.wrap, LOOPED: 1 }),
+        },
         sizes: subgroup
           ? { ROWS, SUBGROUP: subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 }
           : { ROWS, COLUMN_VECTORS: 2 },
