@@ -214,6 +214,13 @@ fn stageSlopesAndValues(lane: u32, gradRow: u32, vRow: u32, e: u32) {
   }
 }
 
+/// Adds a row's products with four others, number by number: in the order of the forward kernels, whose
+/// log-sum-exp is off by as much.
+fn chained(a: vec4f, others: mat4x4f, before: vec4f) -> vec4f {
+  let two = fma(vec4f(a.y), others[1], fma(vec4f(a.x), others[0], before));
+  return fma(vec4f(a.w), others[3], fma(vec4f(a.z), others[2], two));
+}
+
 /// Adds the products of a lane's four own rows with its four others, over the columns staged: 32 or fewer.
 fn multiply(x: u32, y: u32, columns: u32, before: Tile) -> Tile {
   var sums = before;
@@ -226,10 +233,11 @@ fn multiply(x: u32, y: u32, columns: u32, before: Tile) -> Tile {
     let a1 = staged[(y + 8u) * PITCH + c];
     let a2 = staged[(y + 16u) * PITCH + c];
     let a3 = staged[(y + 24u) * PITCH + c];
-    sums.row0 += vec4f(dot(a0, b0), dot(a0, b1), dot(a0, b2), dot(a0, b3));
-    sums.row1 += vec4f(dot(a1, b0), dot(a1, b1), dot(a1, b2), dot(a1, b3));
-    sums.row2 += vec4f(dot(a2, b0), dot(a2, b1), dot(a2, b2), dot(a2, b3));
-    sums.row3 += vec4f(dot(a3, b0), dot(a3, b1), dot(a3, b2), dot(a3, b3));
+    let b = transpose(mat4x4f(b0, b1, b2, b3));
+    sums.row0 = chained(a0, b, sums.row0);
+    sums.row1 = chained(a1, b, sums.row1);
+    sums.row2 = chained(a2, b, sums.row2);
+    sums.row3 = chained(a3, b, sums.row3);
   }
   return sums;
 }

@@ -97,14 +97,17 @@ function execute(
     buffers[name] = scope.scratch(bytes, GPUBufferUsage.STORAGE);
   }
   const { sequence, kept } = sequenceOf(scope.device, program);
-  scope.submit((encoder) => {
-    for (const name of cleared) {
-      encoder.clearBuffer(buffers[name] as GPUBuffer);
+  try {
+    scope.submit((encoder) => {
+      for (const name of cleared) {
+        encoder.clearBuffer(buffers[name] as GPUBuffer);
+      }
+      sequence.record(encoder, buffers);
+    });
+  } finally {
+    if (!kept) {
+      sequence.dispose();
     }
-    sequence.record(encoder, buffers);
-  });
-  if (!kept) {
-    sequence.dispose();
   }
   scope.release();
   return infos;
