@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { SWIFTSHADER_PACKAGE, unpackSwiftShader, type VulkanFiles } from './swiftshader.js';
+import { waitQuietly } from './waiting.js';
 
 /** Kinds of adapter: a hardware GPU, Mesa's lavapipe, or SwiftShader; the last two run on the CPU. */
 export type AdapterKind = 'gpu' | 'lavapipe' | 'swiftshader';
@@ -40,6 +41,7 @@ export function hold<T>(value: T): T {
 export async function findAdapter(kinds: readonly AdapterKind[]): Promise<FoundAdapter> {
   const dawn = await importDawn();
   Object.assign(globalThis, dawn.globals);
+  waitQuietly(GPUBuffer);
   const missed: string[] = [];
   for (const kind of kinds) {
     const found = await ATTEMPTS[kind](dawn);
