@@ -64,6 +64,8 @@ export function countsOf(
       return { operations: 0, bytes: words(0, 2 * rows * R * (N + 1)) };
     case 'sort/place':
       return { operations: 0, bytes: words(2 * R, rows * R * (N + 1)) };
+    case 'sort/arrange':
+      return { operations: 0, bytes: words(2 * R) };
     case 'attend/halve': // of qk, and of v
       return { operations: 0, bytes: words(0.75 * (D + E)) };
     case 'attend/normalise':

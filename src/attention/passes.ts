@@ -15,6 +15,8 @@ const HADAMARD_NUMBERS = 2048;
 const TOKEN_TILE = 64;
 /** Keys for which a workgroup of sort/place holds bits, padding's among them. */
 const MASKED_KEYS = 1024;
+/** Slots that a workgroup of sort/arrange holds at most. Longer chunks keep the order of their buckets. */
+const LONGEST_ARRANGED = 1024;
 /** Columns of a tile of hash/rotate. */
 const HASH_COLUMNS = 64;
 /** Decoding hashes a few tokens at a time. */
@@ -195,7 +197,22 @@ function sortPasses({ L }: Shape, settings: Settings, { rows, starts }: BatchLay
       params: { ...params, C },
       aliases: keys,
     },
+    ...(settings.causal && !settings.bucketWindow && C <= LONGEST_ARRANGED
+      ? [arrangePass(L, C, rows * R)]
+      : []),
   ];
+}
+
+function arrangePass(L: number, C: number, rows: number): Pass {
+  const tiles = Math.ceil(L / (Math.max(1, Math.floor(TOKEN_TILE / C)) * C));
+  return {
+    kernel: 'sort/arrange',
+    constants: {},
+    sizes: {},
+    params: { L, C, tiles },
+    aliases: {},
+    workgroups: rows * tiles,
+  };
 }
 
 function normalisePass(

@@ -22,6 +22,7 @@ import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
 import hashRotateSubgroup from '../../kernels/hash/rotate_subgroup.wgsl?raw';
 import probeCopy from '../../kernels/probe/copy.wgsl?raw';
 import probeMultiply from '../../kernels/probe/multiply.wgsl?raw';
+import sortArrange from '../../kernels/sort/arrange.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
 import sortPlace from '../../kernels/sort/place.wgsl?raw';
 import sortScan from '../../kernels/sort/scan.wgsl?raw';
@@ -154,6 +155,11 @@ export const kernels = {
     code: sortPlace,
     params: u32('L', 'C', 'N', 'slices', 'sliceLength', 'workgroups', 'keysStart', 'windowsStart'),
     buffers: { keys: 'read', counts: 'write', index: 'write' },
+  },
+  'sort/arrange': {
+    code: sortArrange,
+    params: u32('L', 'C', 'tiles', 'workgroups'),
+    buffers: { index: 'write' },
   },
   'attend/halve': {
     code: attendHalve,

@@ -259,6 +259,38 @@ describe('sort', () => {
   });
 });
 
+describe('sort/arrange', () => {
+  test.each([
+    { rows: 1, L: 1, C: 1 },
+    { rows: 2, L: 70, C: 1 },
+    { rows: 2, L: 130, C: 7 },
+    { rows: 3, L: 200, C: 64 },
+    { rows: 1, L: 64, C: 65 },
+    { rows: 2, L: 301, C: 100 },
+    { rows: 2, L: 2100, C: 1024 },
+  ])('$rows rows of $L in chunks of $C', async ({ rows, L, C }) => {
+    const orders = Array.from({ length: rows }, (_, row) =>
+      sortByKey(
+        [...normals(L, row + 1)].map((number) => Math.round(1e6 * number)),
+        1e9,
+      ),
+    );
+    const arranged = orders.flatMap((order) =>
+      order.map((_, slot) => {
+        const chunk = order.slice(slot - (slot % C), slot - (slot % C) + C);
+        return chunk.sort((a, b) => a - b)[slot % C] as number;
+      }),
+    );
+    const tiles = Math.ceil(L / (Math.max(1, Math.floor(64 / C)) * C));
+    const { index } = await runKernel('sort/arrange', {
+      params: { L, C, tiles },
+      workgroups: rows * tiles,
+      buffers: { index: Uint32Array.from([...orders.flat(), GARBAGE]) },
+    });
+    expect(index).toEqual(Uint32Array.from([...arranged, GARBAGE]));
+  });
+});
+
 describe('attend/normalise', () => {
   test.each([
     [1, 4],
