@@ -83,6 +83,9 @@ var<workgroup> keyToken: array<u32, KEYS>;
 var<workgroup> keyBucket: array<u32, KEYS>;
 var<workgroup> keyScale: array<f32, KEYS>;
 var<workgroup> keyWord: array<u32, KEYS>; // of dropout
+var<workgroup> latest: atomic<u32>;       // the largest `end` of a query
+var<workgroup> reached: atomic<u32>;      // keys of a tile up to the last that some query may see
+var<workgroup> reach: u32;                // … as all lanes have it
 
 /// The slots that the windows of a segment cover, counted through all rounds.
 struct Span {
@@ -222,6 +225,7 @@ fn main(
     let resumes = params.round > 0u;
     largest[a] = select(NOTHING, lse[params.lseStart + row * L + token[a]], resumes);
     sum[a] = select(0.0, 1.0, largest[a] > NOTHING && x == 0u);
+    atomicMax(&latest, end[a]);
   }
   // One load in a loop, and one store at the end, compile much faster than one for each of the sums;
   // a bound that the compiler does not know keeps the loops.
@@ -262,8 +266,16 @@ fn main(
         keyBucket[lane] = key.bucket;
         keyScale[lane] = key.scale;
         keyWord[lane] = pcg(key.token);
+        if (key.token < atomicLoad(&latest)) {
+          atomicMax(&reached, lane + 1u);
+        }
       }
       workgroupBarrier();
+      if (lane == 0u) {
+        reach = atomicExchange(&reached, 0u);
+      }
+      // A causal tile skips the keys after the last that it sees, 32 at a time.
+      let seenKeys = (workgroupUniformLoad(&reach) + 31u) / 32u * 32u;
 
       // Logits: depth in slices of 32, keys scaled to unit length as they are staged.
       var logits: array<vec4f, ROWS * KEY_VECTORS> = array<vec4f, ROWS * KEY_VECTORS>();
@@ -271,7 +283,7 @@ fn main(
         if (d > 0u) {
           workgroupBarrier();
         }
-        for (var n = lane; n < (QUERIES + KEYS) * SLICE; n += 64u) {
+        for (var n = lane; n < (QUERIES + seenKeys) * SLICE; n += 64u) {
           let r = n / SLICE;
           let key = max(r, QUERIES) - QUERIES;
           var at = min(keyToken[key], L - 1u);
@@ -290,6 +302,9 @@ fn main(
             own[a] = staged[(y + 8u * a) * PITCH + c];
           }
           for (var g = 0u; g < KEY_VECTORS; g++) {
+            if (32u * g >= seenKeys) {
+              continue;
+            }
             let at = (QUERIES + 32u * g + x) * PITCH + c;
             let other = transpose(mat4x4f(
               staged[at], staged[at + 8u * PITCH], staged[at + 16u * PITCH], staged[at + 24u * PITCH]));
@@ -395,7 +410,7 @@ fn main(
       workgroupBarrier();
 
       // Weighted values. All lanes read the same few rows: a cache serves them as well as staging would.
-      for (var n = 0u; n < min(8u * KEY_VECTORS, (span.count - firstKey + 31u) / 32u * 8u); n++) {
+      for (var n = 0u; n < seenKeys / 4u; n++) {
         let key = n / 8u * 32u + n % 8u;
         let keys = vec4u(keyToken[key], keyToken[key + 8u], keyToken[key + 16u], keyToken[key + 24u]);
         let rows = vRow + min(keys, vec4u(L - 1u)) * columns;
