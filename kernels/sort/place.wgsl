@@ -5,11 +5,11 @@
 //
 // One workgroup per (row, slice) walks its slice 64 tokens at a time. A token's slot is its key's
 // next free slot plus the number of equal keys before it among the 64, so the sort is stable and
-// needs no order among atomics. The next free slots belong to this workgroup alone. With MASKS, which
-// takes N < 1024, a key has a bit for each of the 64; else every token looks at the others' keys.
+// needs no order among atomics. The next free slots belong to this workgroup alone. A key has a bit for
+// each of the 64, which it shares with the keys that are the same modulo 1,024 where there are SHARED ones.
 
 override WRITE_CHUNKS: bool = true;
-override MASKS: bool = true;
+override SHARED: bool = true; // N ≥ 1,024
 
 struct Params {
   L: u32,
@@ -30,7 +30,8 @@ struct Params {
 const LANES: u32 = 64u;
 const KEYS: u32 = 1024u;
 
-var<workgroup> tile: array<atomic<u32>, 2u * KEYS>; // two words of bits for each key, or a key for each token
+var<workgroup> bits: array<atomic<u32>, 2u * KEYS>; // two words for each key
+var<workgroup> held: array<u32, LANES>;             // the key of each token
 
 fn sortKey(key: i32) -> u32 {
   return min(u32(select(key, -1 - key, key < 0)), params.N);
@@ -51,40 +52,36 @@ fn main(
   let rowStart = ordinal / params.slices * params.L;
   let slotsStart = ordinal * (params.N + 1u);
 
+  let word = lane / 32u;
   let bit = 1u << (lane % 32u);
-  if (MASKS) {
-    for (var i = lane; i < 2u * (params.N + 1u); i += LANES) {
-      atomicStore(&tile[i], 0u);
-    }
-    workgroupBarrier();
+  for (var i = lane; i < 2u * min(params.N + 1u, KEYS); i += LANES) {
+    atomicStore(&bits[i], 0u);
   }
+  workgroupBarrier();
   for (var base = first; base < end; base += LANES) {
     let token = base + lane;
     let inside = token < end;
     let key = sortKey(keys[params.keysStart + rowStart + min(token, end - 1u)]);
     let free = counts[slotsStart + key];
-    let word = 2u * key + lane / 32u;
-    if (!MASKS) {
-      atomicStore(&tile[lane], select(params.N + 1u, key, inside));
-    } else if (inside) {
-      atomicOr(&tile[word], bit);
+    let at = 2u * (key % KEYS);
+    held[lane] = key;
+    if (inside) {
+      atomicOr(&bits[at + word], bit);
     }
     workgroupBarrier();
     storageBarrier(); // free has been read
-    var before = 0u;
-    var all = 0u;
-    if (MASKS) {
-      let low = atomicLoad(&tile[2u * key]);
-      let high = atomicLoad(&tile[2u * key + 1u]);
-      before = select(countOneBits(low & (bit - 1u)), countOneBits(low) + countOneBits(high & (bit - 1u)), lane >= 32u);
-      all = countOneBits(low) + countOneBits(high);
-    } else {
-      for (var i = 0u; i < LANES; i++) {
-        let same = u32(atomicLoad(&tile[i]) == key);
-        before += select(0u, same, i < lane);
-        all += same;
+    var same = vec2u(atomicLoad(&bits[at]), atomicLoad(&bits[at + 1u]));
+    if (SHARED) {
+      for (var w = 0u; w < 2u; w++) {
+        for (var rest = same[w]; rest != 0u; rest &= rest - 1u) {
+          let other = firstTrailingBit(rest);
+          same[w] &= ~select(0u, 1u << other, held[32u * w + other] != key);
+        }
       }
     }
+    let counted = countOneBits(same);
+    let all = counted.x + counted.y;
+    let before = countOneBits(same[word] & (bit - 1u)) + select(0u, counted.x, word == 1u);
     if (inside) {
       index[rowStart + free + before] = token;
       if (WRITE_CHUNKS) {
@@ -96,8 +93,8 @@ fn main(
     }
     workgroupBarrier();
     storageBarrier();
-    if (MASKS && inside) {
-      atomicAnd(&tile[word], ~bit);
+    if (inside) {
+      atomicAnd(&bits[at + word], ~bit);
     }
   }
 }

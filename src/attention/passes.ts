@@ -13,8 +13,8 @@ const HASH_TILE = 64;
 /** Numbers, Dp to a token, that a workgroup of hash/hadamard holds. */
 const HADAMARD_NUMBERS = 2048;
 const TOKEN_TILE = 64;
-/** Keys for which a workgroup of sort/place holds bits, padding's among them. */
-const MASKED_KEYS = 1024;
+/** Keys for which a workgroup of sort/place holds bits of their own, padding's among them. */
+const UNSHARED_KEYS = 1024;
 /** Slots that a workgroup of sort/arrange holds at most. Longer chunks keep the order of their buckets. */
 const LONGEST_ARRANGED = 1024;
 /** Columns of a tile of hash/rotate. */
@@ -193,7 +193,7 @@ function sortPasses({ L }: Shape, settings: Settings, { rows, starts }: BatchLay
     {
       ...sort,
       kernel: 'sort/place',
-      constants: { WRITE_CHUNKS: Number(remembersChunks(settings)), MASKS: Number(N < MASKED_KEYS) },
+      constants: { WRITE_CHUNKS: Number(remembersChunks(settings)), SHARED: Number(N >= UNSHARED_KEYS) },
       params: { ...params, C },
       aliases: keys,
     },

@@ -185,7 +185,7 @@ describe('sort', () => {
       expect(scanned.index, 'edges').toEqual(withEdges);
 
       const placed = await runKernel('sort/place', {
-        constants: { WRITE_CHUNKS: WRITE, MASKS: Number(N < 1024 && WRITE === 1) },
+        constants: { WRITE_CHUNKS: WRITE, SHARED: Number(N >= 1024 || WRITE === 1) },
         params,
         workgroups: rows * slices,
         buffers: { keys, counts: slots, index: untouched },
