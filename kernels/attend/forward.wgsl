@@ -63,7 +63,7 @@ alias Stored = vec4f; // or vec4h: rows as 16-bit floats
 @group(0) @binding(7) var<storage, read_write> lse: array<f32>;
 
 const ROWS: u32 = 4u;           // queries of a lane
-const KEY_VECTORS: u32 = 2u;    // vec4 of keys, set so that ROWS · KEY_VECTORS is 8
+const KEY_VECTORS: u32 = 2u;    // vec4 of keys that a lane meets at a time
 const COLUMN_VECTORS: u32 = 2u; // set to ceil(E / 32), or more: vec4 of output a lane holds for each query
 const QUERIES: u32 = 8u * ROWS;
 const KEYS: u32 = 32u * KEY_VECTORS;

@@ -49,7 +49,7 @@ struct Params {
 override DROPOUT: bool = false;
 
 const ROWS: u32 = 4u;           // queries of a lane
-const KEY_VECTORS: u32 = 2u;    // vec4 of keys, set so that ROWS · KEY_VECTORS is 8
+const KEY_VECTORS: u32 = 2u;    // vec4 of keys that a lane meets at a time
 const COLUMN_VECTORS: u32 = 2u; // set to ceil(E / 32), or more: vec4 of output a lane holds for each query
 const QUERIES: u32 = 8u * ROWS;
 const KEYS: u32 = 32u * KEY_VECTORS;
@@ -165,7 +165,9 @@ fn main(
 
   for (var firstKey = 0u; i32(firstKey) < end; firstKey += KEYS) {
     // The words of the tile before were read before its last barrier.
-    words[lane] = visibleKeys(maskRow, firstQuery + lane / KEY_VECTORS, firstKey + lane % KEY_VECTORS * 32u);
+    if (lane < QUERIES * KEY_VECTORS) {
+      words[lane] = visibleKeys(maskRow, firstQuery + lane / KEY_VECTORS, firstKey + lane % KEY_VECTORS * 32u);
+    }
     var logits: array<vec4f, ROWS * KEY_VECTORS> = array<vec4f, ROWS * KEY_VECTORS>();
     for (var d = 0u; d < depths; d += SLICE) {
       workgroupBarrier();

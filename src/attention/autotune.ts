@@ -69,8 +69,8 @@ export async function autotune(options: AutotuneOptions = {}): Promise<TuningRep
         setTuning(device, { ...tuning, [family]: variant });
         tried.push({ family, ...variant, milliseconds: await timed(() => CALLS[family](qk, v), runs) });
       }
-      const { subgroup, rows } = tried.reduce((a, b) => (b.milliseconds < a.milliseconds ? b : a));
-      tuning = { ...tuning, [family]: { subgroup, rows } };
+      const fastest = tried.reduce((a, b) => (b.milliseconds < a.milliseconds ? b : a));
+      tuning = { ...tuning, [family]: variants[tried.indexOf(fastest)] as Variant };
       measured.push(...tried);
     }
   } catch (error) {

@@ -5,7 +5,7 @@ import type { DeviceTraits } from '../webgpu/traits.js';
 import type { BatchLayout, OpBuffers, RowSpec } from './batches.js';
 import { dropoutThreshold } from './dropout.js';
 import type { Settings, Shape } from './settings.js';
-import { variantOf, variantsOf } from './variants.js';
+import { tileOf, variantOf, variantsOf } from './variants.js';
 
 // Tokens that one workgroup takes; the kernels of the same name say so too.
 const PAIR_TILE = 32;
@@ -286,8 +286,9 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
   const { starts, rows } = layout;
   const half = halves(settings, device);
   const { L, D, E } = shape;
-  const { subgroup, rows: ROWS } = variantOf('attend/forward', shape, device);
-  const tiles = Math.ceil(L / (TOKEN_TILE * ROWS));
+  const variant = variantOf('attend/forward', shape, device);
+  const tile = variant.subgroup ? undefined : tileOf(variant);
+  const tiles = Math.ceil(L / (tile?.queries ?? TOKEN_TILE * variant.rows));
   const drops = { DROPOUT: Number(settings.dropout > 0) };
   const rounds = Array.from({ length: settings.R }, (_, round): Pass => {
     const common = pairs(shape, settings, layout, round);
@@ -296,20 +297,27 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
       outStart: starts.out as number,
       lseStart: starts.lse as number,
       scale: settings.scale * Math.LOG2E,
+      tiles,
       ...(half ? { qkStart: 0, vStart: 0 } : {}),
     };
-    const stored = half ? { ...common, half, aliases: HALVES } : common;
-    if (!subgroup) {
-      const sizes = { ROWS: PAIR_TILE / 8, KEY_VECTORS: 2, COLUMN_VECTORS: vectors(E) };
+    const stored = {
+      ...common,
+      ...(half && { half, aliases: HALVES }),
+      workgroups: rows * tiles,
+    };
+    if (tile) {
+      const sizes = { ...tile.sizes, COLUMN_VECTORS: vectors(E) };
       return { ...stored, kernel: 'attend/forward', constants: drops, sizes, params };
     }
     return {
       ...stored,
       kernel: 'attend/forward_subgroup',
       constants: { ...drops, WRAP: Number(settings.wrap), LOOPED: Number(device.software) },
-      sizes: { ROWS, SUBGROUP: device.subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
-      params: { ...params, tiles },
-      workgroups: rows * tiles,
+      sizes: {
+        ...{ ROWS: variant.rows, SUBGROUP: device.subgroupSize },
+        ...{ DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
+      },
+      params,
     };
   });
   const halved = half ? [halvePass('qk', D, shape, layout), halvePass('v', E, shape, layout)] : [];

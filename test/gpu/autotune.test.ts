@@ -2,8 +2,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, test } from 'vitest';
 import { autotune, useTuning } from '../../src/attention/autotune.js';
 import { FAMILIES, variantsOf } from '../../src/attention/variants.js';
+import { denseAttention } from '../../src/index.js';
 import { currentDevice } from '../../src/webgpu/backend.js';
 import { DEFAULT_TRAITS, setTuning, traitsOf, tuningOf } from '../../src/webgpu/traits.js';
+import { expectAsExactAsFloat32 } from '../accuracy.js';
+import { check } from '../call.js';
+import { qkv } from '../inputs.js';
+import { dense } from '../oracle/dense.js';
+import { toFloat32 } from '../oracle/shape.js';
 
 const QUICK = { heads: 1, length: 64, depth: 8, runs: 1 };
 
@@ -43,7 +49,7 @@ describe('autotune', () => {
   });
 
   test('what cannot be measured is refused, and changes nothing', async () => {
-    const tuning = { 'attend/forward': { subgroup: false, rows: 1 } } as const;
+    const tuning = { 'attend/forward': { subgroup: false, rows: 2, keys: 64 } } as const;
     setTuning(currentDevice(), tuning);
     await expect(autotune({ depth: 300 })).rejects.toThrow(/300/);
     await expect(autotune({ runs: 0 })).rejects.toThrow(/`runs` must be/);
@@ -53,18 +59,50 @@ describe('autotune', () => {
   });
 });
 
+/** The variants of the forward kernels at the depth of QUICK, on the device at hand. */
+const forwardVariants = (['attend/forward', 'dense/forward'] as const).flatMap((family) =>
+  variantsOf(family, { B: 1, H: 1, L: 64, D: 8, E: 8 }, traitsOf(currentDevice())).map((variant) => ({
+    family,
+    ...variant,
+  })),
+);
+
+describe.each([false, true])('every forward variant, causal %s', (causal) => {
+  test.each(forwardVariants)('$family, subgroup $subgroup, $rows rows, $keys keys', async (one) => {
+    const { family, ...variant } = one;
+    setTuning(currentDevice(), { [family]: variant });
+    const shape = { B: 1, H: 2, L: 150, D: 8, E: 4 };
+    const { qk, v } = qkv(shape, 3);
+    if (family === 'attend/forward') {
+      const options = { causal, numHashes: 2, chunkLength: 24, numBuckets: 6, chunksAfter: 1 };
+      await check('webgpu', { shape, qk, v, options });
+      return;
+    }
+    const out = tf.tidy(() =>
+      denseAttention(tf.tensor(qk, [2, 150, 8]), tf.tensor(v, [2, 150, 4]), { causal }),
+    );
+    const [exact, naive] = [dense(qk, v, shape, { causal }), dense(qk, v, shape, { causal }, toFloat32)];
+    expectAsExactAsFloat32(await out.data(), exact.out, naive.out, 'out');
+    out.dispose();
+  });
+});
+
 describe('variants', () => {
   const shape = { B: 1, H: 1, L: 64, D: 64, E: 64 };
 
   test('subgroups of a fixed size, and rows that fit', () => {
     const of = (traits: object, depth = 64) =>
       variantsOf('attend/forward', { ...shape, D: depth }, { ...DEFAULT_TRAITS, ...traits });
-    const plain = { subgroup: false, rows: 1 };
-    expect(of({})).toEqual([plain]);
-    expect(of({ subgroupSize: 4 })).toEqual([plain]);
+    const tiles = [
+      { subgroup: false, rows: 4, keys: 64 },
+      { subgroup: false, rows: 4, keys: 32 },
+      { subgroup: false, rows: 2, keys: 64 },
+    ];
+    expect(of({})).toEqual(tiles);
+    expect(of({ subgroupSize: 4 })).toEqual(tiles);
     expect(of({ subgroupSize: 32 })[0]).toEqual({ subgroup: true, rows: 1 });
     expect(of({ subgroupSize: 8, software: true })[0]).toEqual({ subgroup: true, rows: 2 });
-    expect(of({ subgroupSize: 32 }).at(-1)).toEqual(plain);
-    expect(of({ subgroupSize: 32 }, 256)).toEqual([plain]);
+    expect(of({ subgroupSize: 32 }).slice(-3)).toEqual(tiles);
+    expect(of({ subgroupSize: 32 }, 256)).toEqual(tiles);
   });
 });

@@ -41,7 +41,7 @@ describe.runIf(able)('rows as 16-bit floats', () => {
   });
 
   test.each(['subgroups', 'none'])('attention to rounded rows, by the variant with %s', async (variant) => {
-    const plain = { subgroup: false, rows: 1 };
+    const plain = { subgroup: false, rows: 4, keys: 64 };
     setTuning(currentDevice(), variant === 'none' ? { 'attend/forward': plain } : {});
     const [queries, values] = [tf.tensor(qk, [B, H, L, D]), tf.tensor(v, [B, H, L, E])];
     const call = (storage: 'float16' | 'float32') => {

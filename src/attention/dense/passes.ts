@@ -6,7 +6,7 @@ import { countsOf } from '../counts.js';
 import { dropoutThreshold } from '../dropout.js';
 import { vectors } from '../passes.js';
 import type { Door } from '../validate.js';
-import { variantOf } from '../variants.js';
+import { tileOf, variantOf } from '../variants.js';
 import type { DenseSettings, DenseShape } from './settings.js';
 
 /** The tfjs kernels of exact attention. */
@@ -19,7 +19,7 @@ export interface DensePlan extends RowsPlan {
 }
 
 const WORD = 4;
-/** Queries, or keys of the gradient by keys, of a workgroup of the plain kernels. */
+/** Queries, or keys of the gradient by keys, of a workgroup of the gradient's plain kernels. */
 const PLAIN_ROWS = 32;
 /** Lanes of a workgroup of the subgroup kernels, each with rows of its own. */
 const LANES = 64;
@@ -93,17 +93,18 @@ function forwardPass(
 ): Pass {
   const { L, E } = shape;
   const { starts } = layout;
-  const { subgroup, rows: ROWS } = variantOf('dense/forward', shape, device);
-  const rowsOfGroup = subgroup ? LANES * ROWS : PLAIN_ROWS;
-  const common = pairs(shape, settings, layout, Math.ceil(L / rowsOfGroup));
+  const variant = variantOf('dense/forward', shape, device);
+  const tile = variant.subgroup ? undefined : tileOf(variant);
+  const common = pairs(shape, settings, layout, Math.ceil(L / (tile?.queries ?? LANES * variant.rows)));
   const params = { ...common.params, outStart: starts.out as number, lseStart: starts.lse as number };
-  if (!subgroup) {
-    return { ...common, kernel: 'dense/forward', sizes: { COLUMN_VECTORS: vectors(E) }, params };
+  if (tile) {
+    const sizes = { ...tile.sizes, COLUMN_VECTORS: vectors(E) };
+    return { ...common, kernel: 'dense/forward', sizes, params };
   }
   return {
     ...common,
     kernel: 'dense/forward_subgroup',
-    ...subgroupVariant(shape, common.constants, ROWS, device),
+    ...subgroupVariant(shape, common.constants, variant.rows, device),
     params,
   };
 }
