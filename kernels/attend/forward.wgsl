@@ -85,7 +85,6 @@ var<workgroup> keyScale: array<f32, KEYS>;
 var<workgroup> keyWord: array<u32, KEYS>; // of dropout
 var<workgroup> latest: atomic<u32>;       // the largest `end` of a query
 var<workgroup> reached: atomic<u32>;      // keys of a tile up to the last that some query may see
-var<workgroup> reach: u32;                // … as all lanes have it
 
 /// The slots that the windows of a segment cover, counted through all rounds.
 struct Span {
@@ -271,11 +270,8 @@ fn main(
         }
       }
       workgroupBarrier();
-      if (lane == 0u) {
-        reach = atomicExchange(&reached, 0u);
-      }
       // A causal tile skips the keys after the last that it sees, 32 at a time.
-      let seenKeys = (workgroupUniformLoad(&reach) + 31u) / 32u * 32u;
+      let seenKeys = (atomicLoad(&reached) + 31u) / 32u * 32u;
 
       // Logits: depth in slices of 32, keys scaled to unit length as they are staged.
       var logits: array<vec4f, ROWS * KEY_VECTORS> = array<vec4f, ROWS * KEY_VECTORS>();
@@ -378,6 +374,7 @@ fn main(
         partial[8u * (y + 8u * a) + x] = max(max(most.x, most.y), max(most.z, most.w));
       }
       workgroupBarrier();
+      atomicStore(&reached, 0u);
       if (lane < QUERIES) {
         var most = NOTHING;
         for (var n = 0u; n < 8u; n++) {
