@@ -73,9 +73,9 @@ function sumsOf(
   { C, dropout, seed }: Settings,
 ): Sums {
   const n = Math.ceil(L / C);
-  const chunksOf = (x: Tensor2D, indices: Int32Array) =>
-    tf.reshape(rowsAt(x, indices), [B * H * n, -1, x.shape[1]]);
-  const logits = tf.matMul(chunksOf(q, queries), chunksOf(k, keys), false, true);
+  const byChunk = (x: Tensor2D) => tf.reshape(x, [B * H * n, -1, x.shape[1]]);
+  const toKeys = rowsAt(keys);
+  const logits = tf.matMul(byChunk(rowsAt(queries)(q)), byChunk(toKeys(k)), false, true);
   const masked = tf.add(logits, tf.tensor(bias, logits.shape));
   const most = detach(tf.max(masked, 2, true));
   const weights = tf.exp(tf.sub(masked, most));
@@ -88,10 +88,10 @@ function sumsOf(
       keysPerBlock: keys.length / (B * H * n),
     });
   const dropped = dropout === 0 ? weights : tf.mul(weights, tf.tensor(kept(), weights.shape));
-  const slots = slotOf.map((slot, token) => Math.floor(token / L) * n * C + slot);
-  const toTokens = (x: Tensor) => rowsAt(tf.reshape(x, [B * H * n * C, -1]) as Tensor2D, slots);
+  const toSlots = rowsAt(slotOf);
+  const toTokens = (x: Tensor) => toSlots(tf.reshape(x, [B * H * n * C, -1]) as Tensor2D);
   return {
-    out: toTokens(tf.matMul(dropped, chunksOf(v, keys))),
+    out: toTokens(tf.matMul(dropped, byChunk(toKeys(v)))),
     sum: toTokens(tf.sum(weights, 2, true)),
     most: toTokens(most),
   };

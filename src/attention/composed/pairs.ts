@@ -5,11 +5,11 @@
 import { NOTHING_SEEN } from '../options.js';
 import type { Settings, Shape } from '../settings.js';
 
-/** A round's permutation and what later rounds ask of it; all `[rows, L]`. */
+/** A round's permutation and what later rounds ask of it; all `[rows, L]`, tokens counted through all rows. */
 export interface SortedRound {
   /** Token at each slot. */
   readonly order: Int32Array;
-  /** Slot of each token. */
+  /** Slot of each token, counted through all rows of n·C slots. */
   readonly slotOf: Int32Array;
   /** Chunk of each token. */
   readonly chunkOf: Int32Array;
@@ -27,6 +27,7 @@ export function sortRound(
   const [order, slotOf, chunkOf, bucketOf] = Array.from({ length: 4 }, () => new Int32Array(B * H * L));
   const sorted = { order, slotOf, chunkOf, bucketOf } as SortedRound;
   const first = new Int32Array(N + 2);
+  const slots = Math.ceil(L / C) * C;
   for (let row = 0; row < B * H; row++) {
     const ids = buckets.subarray((row * R + r) * L, (row * R + r + 1) * L);
     const sortedAs = ids.map((id) => Math.min(Math.max(id, -1 - id), N));
@@ -42,8 +43,8 @@ export function sortRound(
       const id = ids[token] as number;
       const slot = first[key] as number;
       first[key] = slot + 1;
-      sorted.order[row * L + slot] = token;
-      sorted.slotOf[row * L + token] = slot;
+      sorted.order[row * L + slot] = row * L + token;
+      sorted.slotOf[row * L + token] = row * slots + slot;
       sorted.chunkOf[row * L + token] = Math.floor(slot / C);
       sorted.bucketOf[row * L + token] = id >= 0 && id < N ? id : N;
     }
@@ -68,38 +69,47 @@ export function pairsOf(
   settings: Settings,
   seeing: Uint8Array,
 ): Pairs {
-  const { C, P, A } = settings;
+  const { C, P, A, N } = settings;
   const n = Math.ceil(L / C);
   const W = (1 + P + A) * C;
   const { order, bucketOf } = sorted[r] as SortedRound;
   const queries = new Int32Array(B * H * n * C).fill(-1);
   const keys = new Int32Array(B * H * n * W).fill(-1);
-  const bias = new Float32Array(B * H * n * C * W).fill(NOTHING_SEEN);
+  const bias = new Float32Array(B * H * n * C * W);
   const earlier = (settings.correct ? sorted.slice(0, r) : []).map((round) => new SeenBefore(round, n, W));
   for (let block = 0; block < B * H * n; block++) {
     const row = Math.floor(block / n) * L;
     const chunk = block % n;
     const window = keys.subarray(block * W, (block + 1) * W);
-    const buckets = fillWindow(window, chunk, r, row, sorted, L, settings);
+    const { buckets, real } = fillWindow(window, chunk, r, row, sorted, L, settings);
     for (const seen of earlier) {
       seen.enter(window);
     }
     for (let slot = chunk * C; slot < Math.min(L, (chunk + 1) * C); slot++) {
-      const query = row + (order[row + slot] as number);
-      const at = block * C + (slot % C);
-      const ofQuery = bias.subarray(at * W, (at + 1) * W);
-      let visible = admit(ofQuery, query, bucketOf[query] as number, window, buckets, settings);
-      for (const seen of earlier) {
-        visible -= seen.exclude(ofQuery, query, settings);
+      const query = order[row + slot] as number;
+      const place = block * C + (slot % C);
+      const ofQuery = bias.subarray(place * W, (place + 1) * W);
+      queries[place] = query;
+      if ((bucketOf[query] as number) === N) {
+        ofQuery.fill(NOTHING_SEEN);
+        continue;
       }
-      queries[at] = query;
-      seeing[query] = Number(seeing[query] === 1 || visible > 0);
+      ofQuery.set(real);
+      ofQuery[P * C + (slot % C)] = NOTHING_SEEN; // itself
+      exclude(ofQuery, query, bucketOf[query] as number, window, buckets, settings);
+      for (const seen of earlier) {
+        seen.exclude(ofQuery, query, settings);
+      }
+      seeing[query] = Number(seeing[query] === 1 || ofQuery.includes(0));
     }
   }
   return { queries, keys, bias };
 }
 
-/** Fills in the keys of a chunk's window, and returns their buckets: N where they are none, or padding. */
+/**
+ * Fills in the keys of a chunk's window, and returns their buckets, N where they are none, or padding, and
+ * the bias that is the same for all queries: which of them are real.
+ */
 function fillWindow(
   window: Int32Array,
   chunk: number,
@@ -108,43 +118,46 @@ function fillWindow(
   sorted: readonly SortedRound[],
   L: number,
   { R, C, P, N, wrap }: Settings,
-): Int32Array {
+): { readonly buckets: Int32Array; readonly real: Float32Array } {
   const buckets = new Int32Array(window.length).fill(N);
+  const real = new Float32Array(window.length).fill(NOTHING_SEEN);
   for (let w = 0; w < window.length; w++) {
     const slot = (chunk - P) * C + w;
     if (wrap || (slot >= 0 && slot < L)) {
       const ring = (((r * L + slot) % (R * L)) + R * L) % (R * L);
       const round = Math.floor(ring / L);
       const { order, bucketOf } = sorted[round] as SortedRound;
-      const key = row + (order[row + (ring % L)] as number);
+      const key = order[row + (ring % L)] as number;
       const bucket = bucketOf[key] as number;
       window[w] = key;
       // Buckets of two rounds are never the same.
       buckets[w] = round === r || bucket === N ? bucket : -1;
+      real[w] = bucket === N ? NOTHING_SEEN : 0;
     }
   }
-  return buckets;
+  return { buckets, real };
 }
 
-/** Admits the keys that a query may see in a round, and counts them. */
-function admit(
+/** Excludes the keys that a query may not see in a round, beside itself in its own chunk. */
+function exclude(
   bias: Float32Array,
   query: number,
   bucket: number,
   keys: Int32Array,
   buckets: Int32Array,
-  { N, causal, acrossBuckets }: Settings,
-): number {
-  let admitted = 0;
-  for (let w = 0; bucket < N && w < keys.length; w++) {
+  { causal, acrossBuckets, wrap }: Settings,
+): void {
+  for (let w = 0; (causal || wrap) && w < keys.length; w++) {
     const key = keys[w] as number;
-    const seen = acrossBuckets ? (buckets[w] as number) < N : buckets[w] === bucket;
-    if (seen && (causal ? key < query : key !== query)) {
-      bias[w] = 0;
-      admitted++;
+    if (causal ? key >= query : key === query) {
+      bias[w] = NOTHING_SEEN;
     }
   }
-  return admitted;
+  for (let w = 0; !acrossBuckets && w < keys.length; w++) {
+    if (buckets[w] !== bucket) {
+      bias[w] = NOTHING_SEEN;
+    }
+  }
 }
 
 /**
@@ -181,20 +194,16 @@ class SeenBefore {
     this.window = window;
   }
 
-  /** Excludes what a query has seen, and returns how many of the admitted keys that were. */
-  exclude(bias: Float32Array, query: number, { P, A, acrossBuckets }: Settings): number {
+  /** Excludes what a query has seen. */
+  exclude(bias: Float32Array, query: number, { P, A, acrossBuckets }: Settings): void {
     const { chunkOf, bucketOf } = this.round;
     const chunk = chunkOf[query] as number;
-    let excluded = 0;
     for (let c = Math.max(0, chunk - P); c <= Math.min(this.n - 1, chunk + A); c++) {
       for (let w = this.first[c] as number; w >= 0; w = this.next[w] as number) {
-        const same = acrossBuckets || bucketOf[this.window[w] as number] === bucketOf[query];
-        if (same && bias[w] === 0) {
+        if (acrossBuckets || bucketOf[this.window[w] as number] === bucketOf[query]) {
           bias[w] = NOTHING_SEEN;
-          excluded++;
         }
       }
     }
-    return excluded;
   }
 }
