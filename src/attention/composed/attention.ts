@@ -49,7 +49,7 @@ function attendInChunks(
   const v = flat(values);
   const ids = buckets.dataSync() as Int32Array;
   const sorted = Array.from({ length: settings.R }, (_, r) => sortRound(ids, r, shape, settings));
-  const seeing = new Uint8Array(B * H * L);
+  const seeing = new Float32Array(B * H * L);
   const rounds = sorted.map(({ slotOf }, r) =>
     // What a round has computed on its way is gone before the next, unless a gradient asks for it.
     tf.tidy(() => {
@@ -57,7 +57,7 @@ function attendInChunks(
       return { ...sumsOf(q, k, v, pairs, slotOf, r, shape, settings) };
     }),
   );
-  const { out, lse } = merge(rounds, tf.tensor(Float32Array.from(seeing), [B * H * L, 1]));
+  const { out, lse } = merge(rounds, tf.tensor(seeing, [B * H * L, 1]));
   return { out: tf.reshape(out, values.shape), lse: tf.reshape(lse, [B * H, L, 1]) };
 }
 
@@ -66,7 +66,7 @@ function sumsOf(
   q: Tensor2D,
   k: Tensor2D,
   v: Tensor2D,
-  { queries, keys, bias }: Pairs,
+  { queries, keys, hidden }: Pairs,
   slotOf: Int32Array,
   r: number,
   { B, H, L }: Shape,
@@ -76,7 +76,8 @@ function sumsOf(
   const byChunk = (x: Tensor2D) => tf.reshape(x, [B * H * n, -1, x.shape[1]]);
   const toKeys = rowsAt(keys);
   const logits = tf.matMul(byChunk(rowsAt(queries)(q)), byChunk(toKeys(k)), false, true);
-  const masked = tf.add(logits, tf.tensor(bias, logits.shape));
+  const nothing = tf.fill(logits.shape, NOTHING_SEEN);
+  const masked = tf.where(tf.tensor(hidden, logits.shape, 'bool'), nothing, logits);
   const most = detach(tf.max(masked, 2, true));
   const weights = tf.exp(tf.sub(masked, most));
   const kept = () =>

@@ -2,7 +2,6 @@
  * Who sees whom in a round: the sort and the windows of the composed path, in plain arrays. tfjs has no
  * sort, and a dozen ops over all pairs to say who sees whom take longer than to attend.
  */
-import { NOTHING_SEEN } from '../options.js';
 import type { Settings, Shape } from '../settings.js';
 
 /** A round's permutation and what later rounds ask of it; all `[rows, L]`, tokens counted through all rows. */
@@ -57,8 +56,8 @@ export interface Pairs {
   /** Tokens, counted through all rows, `[rows, n, C]` and `[rows, n, W]`; -1 where there is none. */
   readonly queries: Int32Array;
   readonly keys: Int32Array;
-  /** What is added to their logits, `[rows, n, C, W]`: 0 where the pair counts, else {@link NOTHING_SEEN}. */
-  readonly bias: Float32Array;
+  /** 1 for pairs that do not count, `[rows, n, C, W]`. */
+  readonly hidden: Uint8Array;
 }
 
 /** The pairs of round `r`. Tokens that see something are marked in `seeing [rows, L]`. */
@@ -67,7 +66,7 @@ export function pairsOf(
   sorted: readonly SortedRound[],
   { B, H, L }: Shape,
   settings: Settings,
-  seeing: Uint8Array,
+  seeing: Float32Array,
 ): Pairs {
   const { C, P, A, N } = settings;
   const n = Math.ceil(L / C);
@@ -75,41 +74,38 @@ export function pairsOf(
   const { order, bucketOf } = sorted[r] as SortedRound;
   const queries = new Int32Array(B * H * n * C).fill(-1);
   const keys = new Int32Array(B * H * n * W).fill(-1);
-  const bias = new Float32Array(B * H * n * C * W);
+  const hidden = new Uint8Array(B * H * n * C * W);
   const earlier = (settings.correct ? sorted.slice(0, r) : []).map((round) => new SeenBefore(round, n, W));
   for (let block = 0; block < B * H * n; block++) {
     const row = Math.floor(block / n) * L;
     const chunk = block % n;
     const window = keys.subarray(block * W, (block + 1) * W);
-    const { buckets, real } = fillWindow(window, chunk, r, row, sorted, L, settings);
+    const { buckets, unreal } = fillWindow(window, chunk, r, row, sorted, L, settings);
     for (const seen of earlier) {
       seen.enter(window);
     }
     for (let slot = chunk * C; slot < Math.min(L, (chunk + 1) * C); slot++) {
       const query = order[row + slot] as number;
       const place = block * C + (slot % C);
-      const ofQuery = bias.subarray(place * W, (place + 1) * W);
+      const at = place * W;
       queries[place] = query;
-      if ((bucketOf[query] as number) === N) {
-        ofQuery.fill(NOTHING_SEEN);
+      if (bucketOf[query] === N) {
+        hidden.fill(1, at, at + W);
         continue;
       }
-      ofQuery.set(real);
-      ofQuery[P * C + (slot % C)] = NOTHING_SEEN; // itself
-      exclude(ofQuery, query, bucketOf[query] as number, window, buckets, settings);
+      hidden.set(unreal, at);
+      hidden[at + P * C + (slot % C)] = 1; // itself
+      hide(hidden, at, query, bucketOf[query] as number, window, buckets, settings);
       for (const seen of earlier) {
-        seen.exclude(ofQuery, query, settings);
+        seen.hide(hidden, at, query, settings);
       }
-      seeing[query] = Number(seeing[query] === 1 || ofQuery.includes(0));
+      seeing[query] ||= Number(hidden.subarray(at, at + W).includes(0));
     }
   }
-  return { queries, keys, bias };
+  return { queries, keys, hidden };
 }
 
-/**
- * Fills in the keys of a chunk's window, and returns their buckets, N where they are none, or padding, and
- * the bias that is the same for all queries: which of them are real.
- */
+/** Fills in the keys of a chunk's window; where they are none, or padding, they are of bucket N and unreal. */
 function fillWindow(
   window: Int32Array,
   chunk: number,
@@ -118,9 +114,9 @@ function fillWindow(
   sorted: readonly SortedRound[],
   L: number,
   { R, C, P, N, wrap }: Settings,
-): { readonly buckets: Int32Array; readonly real: Float32Array } {
+): { readonly buckets: Int32Array; readonly unreal: Uint8Array } {
   const buckets = new Int32Array(window.length).fill(N);
-  const real = new Float32Array(window.length).fill(NOTHING_SEEN);
+  const unreal = new Uint8Array(window.length).fill(1);
   for (let w = 0; w < window.length; w++) {
     const slot = (chunk - P) * C + w;
     if (wrap || (slot >= 0 && slot < L)) {
@@ -132,15 +128,16 @@ function fillWindow(
       window[w] = key;
       // Buckets of two rounds are never the same.
       buckets[w] = round === r || bucket === N ? bucket : -1;
-      real[w] = bucket === N ? NOTHING_SEEN : 0;
+      unreal[w] = Number(bucket === N);
     }
   }
-  return { buckets, real };
+  return { buckets, unreal };
 }
 
-/** Excludes the keys that a query may not see in a round, beside itself in its own chunk. */
-function exclude(
-  bias: Float32Array,
+/** Hides the real keys that a query may not see in a round, from `at` on, but for itself in its own chunk. */
+function hide(
+  hidden: Uint8Array,
+  at: number,
   query: number,
   bucket: number,
   keys: Int32Array,
@@ -150,12 +147,12 @@ function exclude(
   for (let w = 0; (causal || wrap) && w < keys.length; w++) {
     const key = keys[w] as number;
     if (causal ? key >= query : key === query) {
-      bias[w] = NOTHING_SEEN;
+      hidden[at + w] = 1;
     }
   }
   for (let w = 0; !acrossBuckets && w < keys.length; w++) {
     if (buckets[w] !== bucket) {
-      bias[w] = NOTHING_SEEN;
+      hidden[at + w] = 1;
     }
   }
 }
@@ -194,14 +191,14 @@ class SeenBefore {
     this.window = window;
   }
 
-  /** Excludes what a query has seen. */
-  exclude(bias: Float32Array, query: number, { P, A, acrossBuckets }: Settings): void {
+  /** Hides what a query has seen. */
+  hide(hidden: Uint8Array, at: number, query: number, { P, A, acrossBuckets }: Settings): void {
     const { chunkOf, bucketOf } = this.round;
     const chunk = chunkOf[query] as number;
     for (let c = Math.max(0, chunk - P); c <= Math.min(this.n - 1, chunk + A); c++) {
       for (let w = this.first[c] as number; w >= 0; w = this.next[w] as number) {
         if (acrossBuckets || bucketOf[this.window[w] as number] === bucketOf[query]) {
-          bias[w] = NOTHING_SEEN;
+          hidden[at + w] = 1;
         }
       }
     }
