@@ -193,11 +193,12 @@ class SeenBefore {
 
   /** Hides what a query has seen. */
   hide(hidden: Uint8Array, at: number, query: number, { P, A, acrossBuckets }: Settings): void {
+    const { n, first, next, window } = this;
     const { chunkOf, bucketOf } = this.round;
     const chunk = chunkOf[query] as number;
-    for (let c = Math.max(0, chunk - P); c <= Math.min(this.n - 1, chunk + A); c++) {
-      for (let w = this.first[c] as number; w >= 0; w = this.next[w] as number) {
-        if (acrossBuckets || bucketOf[this.window[w] as number] === bucketOf[query]) {
+    for (let c = Math.max(0, chunk - P); c <= Math.min(n - 1, chunk + A); c++) {
+      for (let w = first[c] as number; w >= 0; w = next[w] as number) {
+        if (acrossBuckets || bucketOf[window[w] as number] === bucketOf[query]) {
           hidden[at + w] = 1;
         }
       }
