@@ -100,8 +100,8 @@ function sumsOf(
       keysPerBlock: keys.length / (B * H * n),
     });
   const dropped = dropout === 0 ? weights : tf.mul(weights, tf.tensor(kept(), weights.shape));
-  const toSlots = rowsAt(slotOf);
-  const toTokens = (x: Tensor) => toSlots(tf.reshape(x, [B * H * n * C, -1]) as Tensor2D);
+  const atSlots = rowsAt(slotOf);
+  const toTokens = (x: Tensor) => atSlots(tf.reshape(x, [B * H * n * C, -1]) as Tensor2D);
   return {
     out: toTokens(tf.matMul(dropped, byChunk(toKeys(v)))),
     sum: toTokens(tf.sum(weights, 2, true)),
