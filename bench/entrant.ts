@@ -6,7 +6,7 @@ import type { Variant } from './options.js';
 
 /** A case to be measured. */
 export interface Case {
-  readonly suite: 'attention' | 'training' | 'peers';
+  readonly suite: 'attention' | 'training' | 'peers' | 'composed';
   readonly params: Params;
 }
 

@@ -1,7 +1,16 @@
 /** The command line of the bench. Pure. */
 import { parseArgs } from 'node:util';
 
-export const SUITES = ['kernels', 'attention', 'training', 'memory', 'scaling', 'peers', 'copy'] as const;
+export const SUITES = [
+  'kernels',
+  'attention',
+  'training',
+  'memory',
+  'scaling',
+  'peers',
+  'composed',
+  'copy',
+] as const;
 export type Suite = (typeof SUITES)[number];
 
 /** `plain`: the device that tfjs makes. `best`: an own one, with all that the adapter offers. */
@@ -11,11 +20,11 @@ export type Variant = (typeof VARIANTS)[number];
 export const HELP = `npm run bench -- [--suite NAME[,NAME]|all] [options]
 Suites: ${SUITES.join(', ')}; all is every one but copy. Default: kernels.
   --lengths 1024,4096   L, where the suite has a list of its own otherwise
-  --heads 8             H (scaling: 1)
+  --heads 8             H (scaling: 1; composed: 1 on cpu, 2 on wasm)
   --depth 64            D and E
   --hashes 4            R
   --chunk 64            C
-  --causal              causal alone; --no-causal: not causal alone (default: both; kernels: not causal)
+  --causal              causal alone; --no-causal: not causal alone (default: both; kernels, composed: not causal)
   --rotation NAME       gaussian or hadamard
   --variants plain,best devices: tfjs's own, an own one with all that the adapter offers
   --against NAME,…      what to measure beside: tfjs, composed, tfjs-node, tfjs-node-composed, onnxruntime-webgpu,

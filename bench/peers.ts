@@ -1,15 +1,15 @@
 /** Other libraries as entrants, each in a process of its own: two WebGPUs in one would meet. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Context } from './context.js';
 import type { Case, Entrant, Entry } from './entrant.js';
 import { denseRow, errorOf, type Tensors } from './exact.js';
 import type { Params, PeerNote } from './findings.js';
 import { type Inputs, SETS } from './inputs.js';
-import type { BenchOptions, Rival } from './options.js';
+import type { BenchOptions } from './options.js';
+import { PeerProcess } from './peerProcess.js';
 
 export const PEERS_FOLDER = fileURLToPath(new URL('peers/', import.meta.url));
 const PROCESSES = fileURLToPath(new URL('processes/', import.meta.url));
@@ -23,7 +23,7 @@ export function python(): string {
 
 /** How a peer is started, and what it can do. */
 export interface Peer {
-  readonly name: Rival;
+  readonly name: string;
   readonly command: () => readonly [file: string, ...args: string[]];
   readonly trains: boolean;
   /** `lsh` has shared queries and keys; the others have three tensors and scale by 1/√D. */
@@ -36,8 +36,19 @@ export interface Peer {
 
 const node = (...args: string[]) => [process.execPath, ...args] as [string, ...string[]];
 
-const tfjsNode = (computes: string) =>
-  node('--import', import.meta.resolve('tsx'), join(PROCESSES, 'tfjsNode.mjs'), computes);
+/** Dense attention, and LSH attention of this package, as tf ops on a backend of tfjs. */
+export function tfOps(name: string, backend: 'cpu' | 'wasm' | 'tensorflow'): Peer[] {
+  const command = (computes: string) =>
+    node('--import', import.meta.resolve('tsx'), join(PROCESSES, 'tfOps.mjs'), backend, computes);
+  const common = { trains: true, headsFirst: true };
+  return [
+    { ...common, name, computes: 'dense', command: () => command('dense') },
+    {
+      ...{ ...common, name: `${name}-composed`, computes: 'lsh', chunks: 1 },
+      command: () => command('composed'),
+    },
+  ];
+}
 
 export const PEERS: readonly Peer[] = [
   ...(['webgpu', 'cpu'] as const).map(
@@ -55,83 +66,26 @@ export const PEERS: readonly Peer[] = [
     ...{ name: 'reformer-pytorch', trains: true, computes: 'lsh', headsFirst: true, chunks: 2 },
     command: () => [python(), join(PROCESSES, 'torch_peer.py'), 'reformer-pytorch'],
   },
-  {
-    ...{ name: 'tfjs-node', trains: true, computes: 'dense', headsFirst: true },
-    command: () => tfjsNode('dense'),
-  },
-  {
-    ...{ name: 'tfjs-node-composed', trains: true, computes: 'lsh', headsFirst: true, chunks: 1 },
-    command: () => tfjsNode('composed'),
-  },
+  ...tfOps('tfjs-node', 'tensorflow'),
 ];
 
-/** What a peer's process answers. */
-interface Answer {
-  readonly version?: string;
-  readonly ms?: number;
-  readonly error?: string;
-}
-
-/** A peer's process: a request at a time, a line of JSON each way. */
-class PeerProcess {
-  private readonly child: ChildProcess;
-  private readonly lines: AsyncIterator<string>;
-  private complaints = '';
-
-  constructor([file, ...args]: readonly [string, ...string[]]) {
-    // Of a group of its own: Ctrl-C is for the bench, which ends it.
-    this.child = spawn(file, args, {
-      stdio: 'pipe',
-      detached: true,
-      env: { ...process.env, ...driverPath() },
-    });
-    this.child.stderr?.on('data', (text) => {
-      this.complaints = `${this.complaints}${text}`.slice(-2000);
-    });
-    this.child.on('error', (error) => {
-      this.complaints += error.message;
-    });
-    this.child.stdin?.on('error', () => {}); // it ended: the answer says so
-    this.lines = createInterface({ input: this.child.stdout as NodeJS.ReadableStream })[
-      Symbol.asyncIterator
-    ]();
-  }
-
-  async answer(): Promise<Answer> {
-    const { value, done } = await this.lines.next();
-    if (done) {
-      const last = this.complaints.trim().split('\n').at(-1) ?? '';
-      throw new Error(last || 'its process ended');
+/** Starts peers, and gives those that are there; of each a note says its version, or why it is absent. */
+export async function* startPeers(
+  peers: readonly Peer[],
+  { options, findings, progress }: Pick<Context, 'options' | 'findings' | 'progress'>,
+): AsyncGenerator<Entrant> {
+  for (const peer of peers) {
+    progress(`starting ${peer.name}`);
+    const { note, entrant } = await startPeer(peer, options);
+    findings.peer(note);
+    progress(`${note.name} ${note.version ?? `is absent: ${note.absent}`}`);
+    if (entrant !== undefined) {
+      yield entrant;
     }
-    const answer = JSON.parse(value) as Answer;
-    if (answer.error !== undefined) {
-      throw new Error(answer.error);
-    }
-    return answer;
-  }
-
-  ask(request: object): Promise<Answer> {
-    this.child.stdin?.write(`${JSON.stringify(request)}\n`);
-    return this.answer();
-  }
-
-  end(): void {
-    this.child.stdin?.end();
-    this.child.kill();
   }
 }
 
-/** A driver that came from npm has its loader beside it, which a process finds at its start alone. */
-function driverPath(): Record<string, string> {
-  const driver = process.env.VK_ICD_FILENAMES;
-  const folder = driver === undefined ? undefined : dirname(driver);
-  return folder !== undefined && existsSync(join(folder, 'libvulkan.so.1'))
-    ? { LD_LIBRARY_PATH: [folder, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':') }
-    : {};
-}
-
-/** Starts a peer; a note says its version, or why it is absent. */
-export async function startPeer(
+async function startPeer(
   peer: Peer,
   options: BenchOptions,
 ): Promise<{ readonly note: PeerNote; readonly entrant?: Entrant }> {

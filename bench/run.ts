@@ -16,6 +16,7 @@ import { type BenchOptions, HELP, parsedOptions, type Suite } from './options.js
 import { benchPage } from './page.js';
 import { markdown } from './report.js';
 import { benchAttention } from './suites/attention.js';
+import { benchComposed } from './suites/composed.js';
 import { benchCopy } from './suites/copy.js';
 import { benchKernels } from './suites/kernels.js';
 import { benchMemory } from './suites/memory.js';
@@ -28,6 +29,7 @@ const BENCHES: Record<Exclude<Suite, 'copy'>, (context: Context) => Promise<void
   memory: benchMemory,
   scaling: benchScaling,
   peers: (context) => benchAttention(context, 'peers'),
+  composed: benchComposed,
 };
 
 /** Where the user stands, not npm. */

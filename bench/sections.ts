@@ -1,6 +1,6 @@
 /** Findings as tables, for every kind of report. Pure. */
 import { bytes, count, significant } from '../examples/output/numbers.js';
-import type { Findings, OtherRow, Row } from './findings.js';
+import { caseOf, type Findings, type OtherRow, type Row } from './findings.js';
 import { RIVALS, type Suite } from './options.js';
 import type { Spread } from './statistics.js';
 
@@ -28,6 +28,7 @@ export function sectionsOf(findings: Findings): Section[] {
     ...(['attention', 'training', 'peers'] as const).flatMap((suite) => timeSections(findings, suite)),
     ...memorySections(findings),
     ...scalingSections(findings),
+    ...composedSections(findings),
   ];
 }
 
@@ -193,6 +194,29 @@ function scalingSections({ rows }: Findings): Section[] {
         error(row.maxError),
         significant((row.bytesPeak ?? 0) / (row.bytesInOut ?? 1)),
       ]),
+    lines: [],
+  }));
+}
+
+const COMPOSED = '-composed';
+
+function composedSections({ others }: Findings): Section[] {
+  const own = others.filter(({ suite }) => suite === 'composed');
+  const lsh = own.filter(({ name }) => name.endsWith(COMPOSED));
+  return distinct(lsh.map((row) => sizes(row))).map((title) => ({
+    suite: 'composed' as const,
+    title: `composed: ${title}`,
+    columns: ['L', 'backend', 'lsh, ms: median (min–max, n)', 'dense, ms', '× dense', 'error'],
+    rows: lsh
+      .filter((row) => sizes(row) === title)
+      .map((row) => {
+        const backend = row.name.slice(0, -COMPOSED.length);
+        const dense = own.find((other) => other.name === backend && caseOf(other) === caseOf(row));
+        return [
+          ...[count(row.params.L), backend, times(row.ms), dense === undefined ? '' : times(dense.ms)],
+          ...[dense === undefined ? '' : significant(dense.ms.median / row.ms.median), error(row.maxError)],
+        ];
+      }),
     lines: [],
   }));
 }

@@ -4,7 +4,7 @@ import { contest } from '../contest.js';
 import type { Context } from '../context.js';
 import type { Case, Entrant } from '../entrant.js';
 import { ours, waysOf } from '../ours.js';
-import { PEERS, startPeer } from '../peers.js';
+import { PEERS, startPeers } from '../peers.js';
 
 /** Lengths that a processor can do in minutes. */
 const LENGTHS = {
@@ -13,8 +13,8 @@ const LENGTHS = {
   peers: [1024, 4096],
 } as const;
 
-export async function benchAttention(context: Context, suite: Case['suite']): Promise<void> {
-  const { options, devices, findings, progress } = context;
+export async function benchAttention(context: Context, suite: keyof typeof LENGTHS): Promise<void> {
+  const { options, devices } = context;
   const { heads: H = 8, depth: D, hashes: R, chunk: C, causal } = options;
   const lengths = options.lengths ?? LENGTHS[suite];
   const cases = (causal === undefined ? [false, true] : [causal]).flatMap((causal) =>
@@ -33,17 +33,12 @@ export async function benchAttention(context: Context, suite: Case['suite']): Pr
     }
   }
   try {
-    for (const peer of PEERS) {
-      if (!options.against.includes(peer.name) || (suite === 'training' && !peer.trains)) {
-        continue;
-      }
-      progress(`starting ${peer.name}`);
-      const { note, entrant } = await startPeer(peer, options);
-      findings.peer(note);
-      if (entrant !== undefined) {
-        entrants.push(entrant);
-      }
-      progress(`${note.name} ${note.version ?? `is absent: ${note.absent}`}`);
+    const wanted = PEERS.filter(
+      ({ name, trains }) =>
+        options.against.some((rival) => rival === name) && (suite !== 'training' || trains),
+    );
+    for await (const entrant of startPeers(wanted, context)) {
+      entrants.push(entrant);
     }
     await contest(context, entrants, cases);
   } finally {

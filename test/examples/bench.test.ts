@@ -53,7 +53,7 @@ describe('options', () => {
   test.each([
     [
       ['--suite', 'speed'],
-      "--suite must be of kernels, attention, training, memory, scaling, peers, copy, all; got 'speed'",
+      "--suite must be of kernels, attention, training, memory, scaling, peers, composed, copy, all; got 'speed'",
     ],
     [['--lengths', '1024,x'], "--lengths must be an integer from 1 to 16777216, got 'x'"],
     [['--lengths', ''], "got ''"],
@@ -347,7 +347,12 @@ describe('reports', () => {
         growth: 2.05,
       },
     ],
-    others: [{ suite: 'attention', name: 'torch', params, ms: { ...ms, median: 24.7 }, maxError: 1e-7 }],
+    others: [
+      { suite: 'attention', name: 'torch', params, ms: { ...ms, median: 24.7 }, maxError: 1e-7 },
+      { suite: 'composed', name: 'tfjs-cpu', params, ms: { ...ms, median: 30.85 } },
+      { suite: 'composed', name: 'tfjs-cpu-composed', params, ms, maxError: 3e-7 },
+      { suite: 'composed', name: 'tfjs-cpu-composed', params: { ...params, L: 2048 }, ms },
+    ],
     peers: [
       { name: 'torch', version: '9.9' },
       { name: 'reformer-pytorch', absent: 'no such module' },
@@ -382,6 +387,9 @@ describe('reports', () => {
     expect(text).toContain('| 1,024 | lsh best | 8 | 1.91 MiB | 3.81 MiB | 2 |');
     expect(text).toContain('| 1,024 | lsh best | 12.3 (once) |');
     expect(text).toContain('| 2,048 | lsh best | 12.3 (11–14, 5) | 2.05 |');
+    expect(text).toContain('## composed: H=8 D=64 R=4 C=64, causal');
+    expect(text).toContain('| 1,024 | tfjs-cpu | 12.3 (11–14, 5) | 30.9 (11–14, 5) | 2.5 | 3.0e-7 |');
+    expect(text).toContain('| 2,048 | tfjs-cpu | 12.3 (11–14, 5) |  |  |  |');
     expect(text).toContain('extrapolated by L²: would take 7 s');
     for (const block of text.split('\n\n').filter((one) => one.startsWith('|'))) {
       expect(new Set(block.split('\n').map((line) => line.split(' | ').length)).size, block).toBe(1);
@@ -391,7 +399,7 @@ describe('reports', () => {
   test('as a page have charts and the same tables', () => {
     const html = benchPage(findings);
     expect(html.match(/<figure>/g)?.length).toBe(4);
-    expect(html.match(/<table>/g)?.length).toBe(5);
+    expect(html.match(/<table>/g)?.length).toBe(6);
     expect(html).toContain('made &lt;up>');
     expect(html).toContain('<td>~30</td>');
   });
@@ -453,8 +461,15 @@ describe('a real run', () => {
     expect(findings.rows.filter(({ growth = 0 }) => growth > 0)).toHaveLength(2);
     expect(findings.calls).toHaveLength(4);
     expect(findings.calls.every(({ firstMs, overheadMs }) => firstMs > overheadMs)).toBe(true);
-    const [peer] = findings.peers;
-    expect(peer?.version ?? peer?.absent, 'a peer is there, or named as absent').toBeTruthy();
+    for (const { name, version, absent } of findings.peers) {
+      expect(version ?? absent, `${name} is there, or named as absent`).toBeTruthy();
+    }
+    const composed = findings.others.filter(({ suite }) => suite === 'composed');
+    for (const name of ['tfjs-cpu', 'tfjs-cpu-composed', 'tfjs-wasm', 'tfjs-wasm-composed']) {
+      const errors = composed.filter((row) => row.name === name).map(({ maxError = 1 }) => maxError);
+      expect(errors, name).toHaveLength(2);
+      expect(Math.max(...errors), name).toBeLessThan(1e-5);
+    }
     expect(stdout).toContain('## scaling: H=1 D=32 R=2 C=16, causal');
     expect(readFileSync(html, 'utf8').match(/<figure>/g)?.length).toBeGreaterThanOrEqual(4);
   });

@@ -26,6 +26,16 @@ export function composedAttention(inputs: AttentionInputs, shape: Shape, setting
   });
 }
 
+/** What all rounds read. */
+interface Tables {
+  /** Scaled queries, keys and values of all rows, `[B·H·L, …]`. */
+  readonly q: Tensor2D;
+  readonly k: Tensor2D;
+  readonly v: Tensor2D;
+  /** The logits of a round in which nobody sees anything, `[B·H·n, C, W]`. */
+  readonly nothing: Tensor;
+}
+
 /** A round's sums over the keys that each token sees, `[B·H·L, …]`, of `exp(logit − most)`. */
 interface Sums {
   /** Times values. */
@@ -43,40 +53,42 @@ function attendInChunks(
   settings: Settings,
 ): Attended {
   const { B, H, L } = shape;
+  const { C, P, A } = settings;
   const flat = (x: Tensor) => tf.reshape(x, [B * H * L, -1]) as Tensor2D;
-  const q = flat(tf.mul(queries, settings.scale));
-  const k = flat(keysOf(queries));
-  const v = flat(values);
+  const tables: Tables = {
+    q: flat(tf.mul(queries, settings.scale)),
+    k: flat(keysOf(queries)),
+    v: flat(values),
+    nothing: tf.fill([B * H * Math.ceil(L / C), C, (1 + P + A) * C], NOTHING_SEEN),
+  };
   const ids = buckets.dataSync() as Int32Array;
   const sorted = Array.from({ length: settings.R }, (_, r) => sortRound(ids, r, shape, settings));
-  const seeing = new Uint8Array(B * H * L);
+  const seeing = new Float32Array(B * H * L);
   const rounds = sorted.map(({ slotOf }, r) =>
     // What a round has computed on its way is gone before the next, unless a gradient asks for it.
     tf.tidy(() => {
       const pairs = pairsOf(r, sorted, shape, settings, seeing);
-      return { ...sumsOf(q, k, v, pairs, slotOf, r, shape, settings) };
+      return { ...sumsOf(tables, pairs, slotOf, r, shape, settings) };
     }),
   );
-  const { out, lse } = merge(rounds, tf.tensor(Float32Array.from(seeing), [B * H * L, 1]));
+  const { out, lse } = merge(rounds, tf.tensor(seeing, [B * H * L, 1]));
   return { out: tf.reshape(out, values.shape), lse: tf.reshape(lse, [B * H, L, 1]) };
 }
 
 /** Attends in a round, and takes the results from slots back to tokens. */
 function sumsOf(
-  q: Tensor2D,
-  k: Tensor2D,
-  v: Tensor2D,
-  { queries, keys, bias }: Pairs,
+  { q, k, v, nothing }: Tables,
+  { queries, keys, hidden }: Pairs,
   slotOf: Int32Array,
   r: number,
   { B, H, L }: Shape,
   { C, dropout, seed }: Settings,
 ): Sums {
   const n = Math.ceil(L / C);
-  const chunksOf = (x: Tensor2D, indices: Int32Array) =>
-    tf.reshape(rowsAt(x, indices), [B * H * n, -1, x.shape[1]]);
-  const logits = tf.matMul(chunksOf(q, queries), chunksOf(k, keys), false, true);
-  const masked = tf.add(logits, tf.tensor(bias, logits.shape));
+  const byChunk = (x: Tensor2D) => tf.reshape(x, [B * H * n, -1, x.shape[1]]);
+  const toKeys = rowsAt(keys);
+  const logits = tf.matMul(byChunk(rowsAt(queries)(q)), byChunk(toKeys(k)), false, true);
+  const masked = tf.where(tf.tensor(hidden, logits.shape, 'bool'), nothing, logits);
   const most = detach(tf.max(masked, 2, true));
   const weights = tf.exp(tf.sub(masked, most));
   const kept = () =>
@@ -88,10 +100,10 @@ function sumsOf(
       keysPerBlock: keys.length / (B * H * n),
     });
   const dropped = dropout === 0 ? weights : tf.mul(weights, tf.tensor(kept(), weights.shape));
-  const slots = slotOf.map((slot, token) => Math.floor(token / L) * n * C + slot);
-  const toTokens = (x: Tensor) => rowsAt(tf.reshape(x, [B * H * n * C, -1]) as Tensor2D, slots);
+  const atSlots = rowsAt(slotOf);
+  const toTokens = (x: Tensor) => atSlots(tf.reshape(x, [B * H * n * C, -1]) as Tensor2D);
   return {
-    out: toTokens(tf.matMul(dropped, chunksOf(v, keys))),
+    out: toTokens(tf.matMul(dropped, byChunk(toKeys(v)))),
     sum: toTokens(tf.sum(weights, 2, true)),
     most: toTokens(most),
   };

@@ -2,14 +2,13 @@
  * Who sees whom in a round: the sort and the windows of the composed path, in plain arrays. tfjs has no
  * sort, and a dozen ops over all pairs to say who sees whom take longer than to attend.
  */
-import { NOTHING_SEEN } from '../options.js';
 import type { Settings, Shape } from '../settings.js';
 
-/** A round's permutation and what later rounds ask of it; all `[rows, L]`. */
+/** A round's permutation and what later rounds ask of it; all `[rows, L]`, tokens counted through all rows. */
 export interface SortedRound {
   /** Token at each slot. */
   readonly order: Int32Array;
-  /** Slot of each token. */
+  /** Slot of each token, counted through all rows of n·C slots. */
   readonly slotOf: Int32Array;
   /** Chunk of each token. */
   readonly chunkOf: Int32Array;
@@ -27,6 +26,7 @@ export function sortRound(
   const [order, slotOf, chunkOf, bucketOf] = Array.from({ length: 4 }, () => new Int32Array(B * H * L));
   const sorted = { order, slotOf, chunkOf, bucketOf } as SortedRound;
   const first = new Int32Array(N + 2);
+  const slots = Math.ceil(L / C) * C;
   for (let row = 0; row < B * H; row++) {
     const ids = buckets.subarray((row * R + r) * L, (row * R + r + 1) * L);
     const sortedAs = ids.map((id) => Math.min(Math.max(id, -1 - id), N));
@@ -42,8 +42,8 @@ export function sortRound(
       const id = ids[token] as number;
       const slot = first[key] as number;
       first[key] = slot + 1;
-      sorted.order[row * L + slot] = token;
-      sorted.slotOf[row * L + token] = slot;
+      sorted.order[row * L + slot] = row * L + token;
+      sorted.slotOf[row * L + token] = row * slots + slot;
       sorted.chunkOf[row * L + token] = Math.floor(slot / C);
       sorted.bucketOf[row * L + token] = id >= 0 && id < N ? id : N;
     }
@@ -56,8 +56,8 @@ export interface Pairs {
   /** Tokens, counted through all rows, `[rows, n, C]` and `[rows, n, W]`; -1 where there is none. */
   readonly queries: Int32Array;
   readonly keys: Int32Array;
-  /** What is added to their logits, `[rows, n, C, W]`: 0 where the pair counts, else {@link NOTHING_SEEN}. */
-  readonly bias: Float32Array;
+  /** 1 for pairs that do not count, `[rows, n, C, W]`. */
+  readonly hidden: Uint8Array;
 }
 
 /** The pairs of round `r`. Tokens that see something are marked in `seeing [rows, L]`. */
@@ -66,40 +66,46 @@ export function pairsOf(
   sorted: readonly SortedRound[],
   { B, H, L }: Shape,
   settings: Settings,
-  seeing: Uint8Array,
+  seeing: Float32Array,
 ): Pairs {
-  const { C, P, A } = settings;
+  const { C, P, A, N } = settings;
   const n = Math.ceil(L / C);
   const W = (1 + P + A) * C;
   const { order, bucketOf } = sorted[r] as SortedRound;
   const queries = new Int32Array(B * H * n * C).fill(-1);
   const keys = new Int32Array(B * H * n * W).fill(-1);
-  const bias = new Float32Array(B * H * n * C * W).fill(NOTHING_SEEN);
+  const hidden = new Uint8Array(B * H * n * C * W);
   const earlier = (settings.correct ? sorted.slice(0, r) : []).map((round) => new SeenBefore(round, n, W));
   for (let block = 0; block < B * H * n; block++) {
     const row = Math.floor(block / n) * L;
     const chunk = block % n;
     const window = keys.subarray(block * W, (block + 1) * W);
-    const buckets = fillWindow(window, chunk, r, row, sorted, L, settings);
+    const { buckets, unreal } = fillWindow(window, chunk, r, row, sorted, L, settings);
     for (const seen of earlier) {
       seen.enter(window);
     }
     for (let slot = chunk * C; slot < Math.min(L, (chunk + 1) * C); slot++) {
-      const query = row + (order[row + slot] as number);
-      const at = block * C + (slot % C);
-      const ofQuery = bias.subarray(at * W, (at + 1) * W);
-      let visible = admit(ofQuery, query, bucketOf[query] as number, window, buckets, settings);
-      for (const seen of earlier) {
-        visible -= seen.exclude(ofQuery, query, settings);
+      const query = order[row + slot] as number;
+      const place = block * C + (slot % C);
+      const at = place * W;
+      queries[place] = query;
+      if (bucketOf[query] === N) {
+        hidden.fill(1, at, at + W);
+        continue;
       }
-      queries[at] = query;
-      seeing[query] = Number(seeing[query] === 1 || visible > 0);
+      hidden.set(unreal, at);
+      hidden[at + P * C + (slot % C)] = 1; // itself
+      hide(hidden, at, query, bucketOf[query] as number, window, buckets, settings);
+      for (const seen of earlier) {
+        seen.hide(hidden, at, query, settings);
+      }
+      seeing[query] ||= Number(hidden.subarray(at, at + W).includes(0));
     }
   }
-  return { queries, keys, bias };
+  return { queries, keys, hidden };
 }
 
-/** Fills in the keys of a chunk's window, and returns their buckets: N where they are none, or padding. */
+/** Fills in the keys of a chunk's window; where they are none, or padding, they are of bucket N and unreal. */
 function fillWindow(
   window: Int32Array,
   chunk: number,
@@ -108,43 +114,47 @@ function fillWindow(
   sorted: readonly SortedRound[],
   L: number,
   { R, C, P, N, wrap }: Settings,
-): Int32Array {
+): { readonly buckets: Int32Array; readonly unreal: Uint8Array } {
   const buckets = new Int32Array(window.length).fill(N);
+  const unreal = new Uint8Array(window.length).fill(1);
   for (let w = 0; w < window.length; w++) {
     const slot = (chunk - P) * C + w;
     if (wrap || (slot >= 0 && slot < L)) {
       const ring = (((r * L + slot) % (R * L)) + R * L) % (R * L);
       const round = Math.floor(ring / L);
       const { order, bucketOf } = sorted[round] as SortedRound;
-      const key = row + (order[row + (ring % L)] as number);
+      const key = order[row + (ring % L)] as number;
       const bucket = bucketOf[key] as number;
       window[w] = key;
       // Buckets of two rounds are never the same.
       buckets[w] = round === r || bucket === N ? bucket : -1;
+      unreal[w] = Number(bucket === N);
     }
   }
-  return buckets;
+  return { buckets, unreal };
 }
 
-/** Admits the keys that a query may see in a round, and counts them. */
-function admit(
-  bias: Float32Array,
+/** Hides the real keys that a query may not see in a round, from `at` on, but for itself in its own chunk. */
+function hide(
+  hidden: Uint8Array,
+  at: number,
   query: number,
   bucket: number,
   keys: Int32Array,
   buckets: Int32Array,
-  { N, causal, acrossBuckets }: Settings,
-): number {
-  let admitted = 0;
-  for (let w = 0; bucket < N && w < keys.length; w++) {
+  { causal, acrossBuckets, wrap }: Settings,
+): void {
+  for (let w = 0; (causal || wrap) && w < keys.length; w++) {
     const key = keys[w] as number;
-    const seen = acrossBuckets ? (buckets[w] as number) < N : buckets[w] === bucket;
-    if (seen && (causal ? key < query : key !== query)) {
-      bias[w] = 0;
-      admitted++;
+    if (causal ? key >= query : key === query) {
+      hidden[at + w] = 1;
     }
   }
-  return admitted;
+  for (let w = 0; !acrossBuckets && w < keys.length; w++) {
+    if (buckets[w] !== bucket) {
+      hidden[at + w] = 1;
+    }
+  }
 }
 
 /**
@@ -181,20 +191,17 @@ class SeenBefore {
     this.window = window;
   }
 
-  /** Excludes what a query has seen, and returns how many of the admitted keys that were. */
-  exclude(bias: Float32Array, query: number, { P, A, acrossBuckets }: Settings): number {
+  /** Hides what a query has seen. */
+  hide(hidden: Uint8Array, at: number, query: number, { P, A, acrossBuckets }: Settings): void {
+    const { n, first, next, window } = this;
     const { chunkOf, bucketOf } = this.round;
     const chunk = chunkOf[query] as number;
-    let excluded = 0;
-    for (let c = Math.max(0, chunk - P); c <= Math.min(this.n - 1, chunk + A); c++) {
-      for (let w = this.first[c] as number; w >= 0; w = this.next[w] as number) {
-        const same = acrossBuckets || bucketOf[this.window[w] as number] === bucketOf[query];
-        if (same && bias[w] === 0) {
-          bias[w] = NOTHING_SEEN;
-          excluded++;
+    for (let c = Math.max(0, chunk - P); c <= Math.min(n - 1, chunk + A); c++) {
+      for (let w = first[c] as number; w >= 0; w = next[w] as number) {
+        if (acrossBuckets || bucketOf[window[w] as number] === bucketOf[query]) {
+          hidden[at + w] = 1;
         }
       }
     }
-    return excluded;
   }
 }

@@ -1,16 +1,18 @@
 /**
- * tfjs-node as a peer: `node --import tsx tfjsNode.mjs dense|composed`. Dense attention, and LSH attention of this
- * package, as tf ops on TensorFlow.
+ * A backend of tfjs as a peer: `node --import tsx tfOps.mjs cpu|wasm|tensorflow dense|composed`. Dense attention, and
+ * LSH attention of this package, as tf ops. `tensorflow` is tfjs-node.
  */
+import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers'; // gradients
 import { lshAttention } from 'tfjs-lsh-attention';
 import { loadTfjsNode } from '../tfjsNode.ts';
 import { numbers, serve } from './protocol.mjs';
 
-const [computes] = process.argv.slice(2);
-const version = loadTfjsNode();
-await tf.setBackend('tensorflow');
+const [backend, computes] = process.argv.slice(2);
+const version = backend === 'tensorflow' ? `on TensorFlow ${loadTfjsNode()}` : tf.version_core;
+await tf.setBackend(backend);
 
 /** `[L, L]`: 0 for a token at or before the query, and a large negative number for a later one. */
 function laterTokens(L) {
@@ -34,7 +36,7 @@ const CALLS = {
   }),
 };
 
-await serve(`on TensorFlow ${version}`, async ({ params, sets, file, train }) => {
+await serve(version, async ({ params, sets, file, train }) => {
   const { B, H, L, D } = params;
   const { names, call } = CALLS[computes](params);
   const given = sets.map((starts) =>
