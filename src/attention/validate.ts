@@ -384,7 +384,7 @@ export class Door {
     };
   }
 
-  private share(option: string, value: number): number {
+  share(option: string, value: number): number {
     if (!(typeof value === 'number' && value >= 0 && value < 1)) {
       throw this.range(`\`${option}\` must be a number from 0 to below 1, got ${show(value)}.`);
     }
