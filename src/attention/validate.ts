@@ -54,6 +54,7 @@ const LOCAL_NAMES: Record<keyof LocalAttentionOptions, true> = {
   chunkLength: true,
   chunksBefore: true,
   chunksAfter: true,
+  boundary: true,
   ...DENSE_NAMES,
 };
 
@@ -252,10 +253,21 @@ export class Door {
     const C = this.integer('chunkLength', options.chunkLength ?? DEFAULTS.chunkLength, 1);
     const P = this.integer('chunksBefore', options.chunksBefore ?? DEFAULTS.chunksBefore, 0);
     const A = this.integer('chunksAfter', options.chunksAfter ?? DEFAULTS.chunksAfter, 0);
+    const wrap = this.oneOf('boundary', options.boundary ?? 'stop', ['stop', 'wrap']) === 'wrap';
+    if (wrap && L > C) {
+      if (L % C !== 0) {
+        throw this.range(
+          `\`boundary: 'wrap'\` needs a length that is a multiple of \`chunkLength\`, got L=${L} and C=${C}. Pad to ${Math.ceil(L / C) * C} with a \`mask\`, or set \`boundary: 'stop'\`.`,
+        );
+      }
+      this.integer('chunksBefore', P, 0, L / C);
+      this.integer('chunksAfter', A, 0, L / C);
+    }
     return {
       C,
       P,
       A,
+      wrap,
       causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
       scale: this.scale(options.scale ?? '1/sqrt(D)', D),
       ...this.dropout(options),

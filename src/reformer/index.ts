@@ -1,0 +1,10 @@
+export type { Attended, AttentionLayer, LocalLayer, LshLayer } from './attention.js';
+export type { Call } from './call.js';
+export { type Architecture, configJson, type ReformerConfig, readConfig } from './config.js';
+export type { Encoder } from './encoder.js';
+export type { FeedForward } from './feedForward.js';
+export type { Rows } from './inputs.js';
+export { Reformer, type ReformerOptions } from './model.js';
+export type { ReformerCallOptions } from './options.js';
+export { type ParameterShapes, parameterCount, parameterShapes } from './parameters.js';
+export type { ReversibleLayer, Streams } from './reversible.js';
