@@ -8,6 +8,7 @@ import { decodeFloats, isFloat } from '../../storage/safetensors.js';
 import { readConfig } from '../config.js';
 import { Reformer } from '../model.js';
 import { parameterShapes } from '../parameters.js';
+import { BIAS_AGAIN } from '../variables.js';
 import { findWeights, readContents, type WeightsFile } from './contents.js';
 import { CONFIG } from './layout.js';
 import { matchParameters } from './match.js';
@@ -48,21 +49,24 @@ export async function loadReformer(
   const folder = openFolder(source, door, { onBytes: progress.add, signal: options.signal });
 
   const json = await readJson(folder, CONFIG, door);
-  if (json === undefined) {
-    throw door.failure(`there is no ${CONFIG} in ${folder.place}. Give the folder of a model.`);
+  if (typeof json !== 'object' || json === null) {
+    throw door.failure(
+      `there is no ${CONFIG} with an object in ${folder.place}. Give the folder of a model.`,
+    );
   }
-  const config = readConfig(json);
+  const shapes = parameterShapes(readConfig(json));
   const sizes = await findWeights(folder, door);
   progress.begin(sizes);
   const files = await readContents(folder, sizes, door);
-  const parameters = matchParameters(files, parameterShapes(config), folder.place, door);
+  const parameters = matchParameters(files, shapes, folder.place, door);
 
   const weights = new Map<string, Tensor>();
   try {
     for (const file of files) {
       await readWeights(folder, file, parameters, weights);
     }
-    return new Reformer(config, { weights });
+    // The bias's other name tells that it is added to the logits, unless the configuration tells.
+    return new Reformer(parameters.has(BIAS_AGAIN) ? { lm_head_bias: true, ...json } : json, { weights });
   } finally {
     tf.dispose([...weights.values()]);
   }
@@ -80,7 +84,7 @@ async function readWeights(
     const bytes = await folder.read(file, first[1].start, last[1].end);
     for (const [name, { dtype, shape, start, end }] of group) {
       const parameter = parameters.get(name);
-      if (parameter !== undefined && isFloat(dtype)) {
+      if (parameter !== undefined && !weights.has(parameter) && isFloat(dtype)) {
         const values = decodeFloats(dtype, bytes.subarray(start - first[1].start, end - first[1].start));
         weights.set(parameter, tf.tensor(values, [...shape], 'float32'));
       }

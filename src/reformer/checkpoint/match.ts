@@ -1,6 +1,7 @@
 import type { Door } from '../../attention/validate.js';
 import { isFloat } from '../../storage/safetensors.js';
 import type { ParameterShapes } from '../parameters.js';
+import { BIAS_AGAIN } from '../variables.js';
 import type { WeightsFile } from './contents.js';
 import { CONFIG } from './layout.js';
 
@@ -9,7 +10,7 @@ const MOST_LISTED = 5;
 /** Constants of the attention layers, which earlier versions of transformers saved with the weights. */
 const CONSTANT = /\.(self_)?mask_value_float(16|32)$/;
 /** transformers 4 has the head's bias under two names, and saves it under one of them or both. */
-const [HEAD_BIAS, ITS_OTHER_NAME] = ['lm_head.bias', 'lm_head.decoder.bias'];
+const HEAD_BIAS = 'lm_head.bias';
 
 /**
  * The model's parameter that each tensor of its files is, by the tensors' names.
@@ -22,10 +23,9 @@ export function matchParameters(
   place: string,
   door: Door,
 ): ReadonlyMap<string, string> {
-  const all = files.flatMap(({ entries }) => [...entries]).filter(([name]) => !CONSTANT.test(name));
-  const names = all.map(([name]) => name);
-  const tensors = names.includes(HEAD_BIAS) ? all.filter(([name]) => name !== ITS_OTHER_NAME) : all;
-  const parameters = new Map(tensors.map(([name]) => [name, name === ITS_OTHER_NAME ? HEAD_BIAS : name]));
+  const tensors = files.flatMap(({ entries }) => [...entries]).filter(([name]) => !CONSTANT.test(name));
+  const names = tensors.map(([name]) => name);
+  const parameters = new Map(names.map((name) => [name, name === BIAS_AGAIN ? HEAD_BIAS : name]));
   const present = new Set(parameters.values());
   const expected = (name: string) => shapes.get(parameters.get(name) as string);
 
