@@ -1,4 +1,4 @@
-/** How far the loading of a model is. */
+/** How far the loading of a model is: told from when the sizes of all files of weights are known. */
 export interface LoadProgress {
   /** Bytes of the weights that came in. */
   readonly bytes: number;

@@ -59,7 +59,11 @@ export async function saveReformer(
     if (files.length > 1) {
       files.push({ name: WEIGHTS_INDEX, content: [jsonBytes(indexOf(shards, files, STORED[dtype]))] });
     }
-    files.push({ name: CONFIG, content: [jsonBytes({ ...configJson(model.config), dtype })] });
+    // In the order of names, as transformers writes it.
+    const config = Object.entries({ ...configJson(model.config), dtype }).sort(([a], [b]) =>
+      a < b ? -1 : 1,
+    );
+    files.push({ name: CONFIG, content: [jsonBytes(Object.fromEntries(config))] });
     await saveFiles(target, files, isOfWeights, door);
   } finally {
     tf.dispose(weights.map(({ tensor }) => tensor));

@@ -1,6 +1,7 @@
 import { Door } from '../../attention/validate.js';
-import type { TextStream, Tokenizer } from './tokenizer.js';
+import { checkedIds, type TextStream, type Tokenizer } from './tokenizer.js';
 
+const door = new Door('ByteTokenizer');
 /** Ids that are no bytes: padding and the end. */
 const FIRST_BYTE = 2;
 
@@ -11,7 +12,7 @@ export class ByteTokenizer implements Tokenizer {
   /** @param text a string, or bytes of any kind. */
   encode(text: string | Uint8Array): number[] {
     if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
-      throw new TypeError(`ByteTokenizer: \`text\` must be a string or a Uint8Array, got ${typeof text}.`);
+      throw door.kind(`\`text\` must be a string or a Uint8Array, got ${typeof text}.`);
     }
     const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text;
     return Array.from(bytes, (byte) => byte + FIRST_BYTE);
@@ -24,12 +25,8 @@ export class ByteTokenizer implements Tokenizer {
 
   /** The bytes that tokens stand for. */
   bytes(ids: Iterable<number>): Uint8Array<ArrayBuffer> {
-    const door = new Door('ByteTokenizer');
-    const tokens = Array.from(ids, (id) => door.integer('id', id, 0, this.vocabSize - 1));
-    return Uint8Array.from(
-      tokens.filter((id) => id >= FIRST_BYTE),
-      (id) => id - FIRST_BYTE,
-    );
+    const bytes = checkedIds(ids, this.vocabSize, door).filter((id) => id >= FIRST_BYTE);
+    return Uint8Array.from(bytes, (id) => id - FIRST_BYTE);
   }
 
   stream(): TextStream {

@@ -1,7 +1,7 @@
 import { Door } from '../../attention/validate.js';
 import { type FolderSource, openFolder } from '../../storage/folders/openFolder.js';
 import { readJson } from '../../storage/folders/readJson.js';
-import type { TextStream, Tokenizer } from './tokenizer.js';
+import { checkedIds, type TextStream, type Tokenizer } from './tokenizer.js';
 
 const PACKAGE = '@huggingface/tokenizers';
 const FILE = 'tokenizer.json';
@@ -51,6 +51,7 @@ async function parsed(json: object, config: object, place: string, door: Door): 
 }
 
 class FileTokenizer implements Tokenizer {
+  private readonly door = new Door('Tokenizer');
   readonly vocabSize: number;
 
   constructor(private readonly tokenizer: Parsed) {
@@ -59,11 +60,15 @@ class FileTokenizer implements Tokenizer {
   }
 
   encode(text: string): number[] {
+    if (typeof text !== 'string') {
+      throw this.door.kind(`\`text\` must be a string, got ${typeof text}.`);
+    }
     return this.tokenizer.encode(text).ids;
   }
 
   decode(ids: Iterable<number>): string {
-    return this.tokenizer.decode([...ids], { skip_special_tokens: true });
+    const known = checkedIds(ids, this.vocabSize, this.door);
+    return known.length === 0 ? '' : this.tokenizer.decode(known, { skip_special_tokens: true });
   }
 
   stream(): TextStream {

@@ -1,3 +1,5 @@
+import type { Door } from '../../attention/validate.js';
+
 /** Text to the ids of tokens, and back. */
 export interface Tokenizer {
   /** How many tokens there are; ids are below it. */
@@ -15,4 +17,9 @@ export interface TextStream {
   push(id: number): string;
   /** The rest; what cannot be completed any more is U+FFFD. */
   end(): string;
+}
+
+/** Tokens as a list. @throws RangeError for what is no token of a vocabulary. */
+export function checkedIds(ids: Iterable<number>, vocabSize: number, door: Door): number[] {
+  return Array.from(ids, (id) => door.integer('id', id, 0, vocabSize - 1));
 }

@@ -74,7 +74,7 @@ export async function replaceFiles(
       await fs.rename(partial(name), path.join(folder, name));
     }
   } finally {
-    await Promise.all(files.map(({ name }) => fs.rm(partial(name), { force: true })));
+    await Promise.allSettled(files.map(({ name }) => fs.rm(partial(name), { force: true })));
   }
   const written = new Set(files.map(({ name }) => name));
   const obsolete = (await fs.readdir(folder)).filter((name) => isObsolete(name) && !written.has(name));

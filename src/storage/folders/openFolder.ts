@@ -64,9 +64,12 @@ function found(source: FolderSource, door: Door, reading: Reading): { folder: Fo
   return { folder: told(source, reading), place: 'the folder given' };
 }
 
-function isFiles(source: object): source is FileList | readonly File[] {
+function isFiles(source: unknown): source is FileList | readonly File[] {
   return (
-    Symbol.iterator in source && Array.from(source as Iterable<unknown>).every((file) => file instanceof Blob)
+    typeof source === 'object' &&
+    source !== null &&
+    Symbol.iterator in source &&
+    Array.from(source as Iterable<unknown>).every((file) => file instanceof Blob)
   );
 }
 
