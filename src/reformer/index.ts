@@ -1,4 +1,4 @@
-export type { Attended, AttentionLayer, LocalLayer, LshLayer } from './attention.js';
+export { type Attended, type AttentionLayer, LocalLayer, LshLayer } from './attention.js';
 export type { Call } from './call.js';
 export { type Architecture, configJson, type ReformerConfig, readConfig } from './config.js';
 export type { Encoder } from './encoder.js';
