@@ -4,6 +4,7 @@ export { type Architecture, configJson, type ReformerConfig, readConfig } from '
 export type { Encoder } from './encoder.js';
 export type { FeedForward } from './feedForward.js';
 export type { Rows } from './inputs.js';
+export { ReformerLayer, type ReformerLayerArgs, reformerLayer } from './layer.js';
 export { Reformer, type ReformerOptions } from './model.js';
 export type { ReformerCallOptions } from './options.js';
 export { type ParameterShapes, parameterCount, parameterShapes } from './parameters.js';

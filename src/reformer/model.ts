@@ -12,7 +12,7 @@ import { type CallSettings, type ReformerCallOptions, readCall } from './options
 import { baseName } from './parameters.js';
 import type { ReversibleLayer } from './reversible.js';
 import { groupSegments, type Pack, repack, unpack } from './segments.js';
-import { BIAS_AGAIN, makeVariables } from './variables.js';
+import { BIAS_AGAIN, checkGiven, makeVariables } from './variables.js';
 
 /** How a model's weights come to be. */
 export interface ReformerOptions {
@@ -20,6 +20,8 @@ export interface ReformerOptions {
   readonly seed?: number;
   /** The weights by transformers' names, of its shapes, in place of a draw. They are borrowed and copied. */
   readonly weights?: ReadonlyMap<string, Tensor>;
+  /** The variables themselves, of such names and shapes. They stay their owner's: `dispose` leaves them. */
+  readonly variables?: ReadonlyMap<string, Variable>;
 }
 
 /** One pass through the layers. */
@@ -47,6 +49,7 @@ export class Reformer {
   readonly encoder: Encoder;
   private settings: ReformerConfig;
   private readonly all: Weights;
+  private readonly owned: boolean;
 
   /**
    * @param config a configuration, or an object with the fields of a `config.json` (see {@link readConfig}). Where it
@@ -54,11 +57,17 @@ export class Reformer {
    * @throws RangeError or TypeError naming a field of the configuration, or weights that are missing, extra or of
    * another shape.
    */
-  constructor(config: ReformerConfig | object, { seed = 0, weights }: ReformerOptions = {}) {
+  constructor(config: ReformerConfig | object, { seed = 0, weights, variables }: ReformerOptions = {}) {
     const door = new Door('Reformer');
     door.integer('seed', seed, 0, 2 ** 32 - 1);
     this.settings = readConfig(weights?.has(BIAS_AGAIN) ? { lm_head_bias: true, ...config } : config);
-    this.weights = makeVariables(door, this.settings, seed, weights);
+    this.owned = variables === undefined;
+    for (const [option, given] of Object.entries({ weights, variables })) {
+      if (given !== undefined) {
+        checkGiven(door, option, this.settings, given);
+      }
+    }
+    this.weights = variables ?? makeVariables(this.settings, seed, weights);
     this.all = new Weights(this.weights);
     this.encoder = new Encoder(this.settings, this.all.from(baseName(this.settings)));
   }
@@ -130,7 +139,9 @@ export class Reformer {
 
   /** Gives the weights back. */
   dispose(): void {
-    tf.dispose([...this.weights.values()]);
+    if (this.owned) {
+      tf.dispose([...this.weights.values()]);
+    }
   }
 
   private get classifies(): boolean {
