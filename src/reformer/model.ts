@@ -4,6 +4,7 @@ import { Door } from '../attention/validate.js';
 import { anyHashes, bucketsFor, paddedLength } from './buckets.js';
 import { type Call, Weights } from './call.js';
 import { maxLength, type ReformerConfig, readConfig } from './config.js';
+import { reconstructionDrift } from './drift.js';
 import { Encoder } from './encoder.js';
 import { classify, classLoss, decoderOf, languageLoss } from './head.js';
 import { type Batch, labelsOf, maskOf, padded, type Rows, tokensOf } from './inputs.js';
@@ -28,6 +29,13 @@ export interface ReformerOptions {
 interface Pass {
   /** `[B, L, 2·hidden_size]` */
   readonly hidden: Tensor;
+  readonly call: Call;
+}
+
+/** What is about to enter the first layer. */
+interface Start {
+  /** `[B, padded L, hidden_size]` */
+  readonly x: Tensor;
   readonly call: Call;
 }
 
@@ -137,6 +145,22 @@ export class Reformer {
     });
   }
 
+  /**
+   * How exact training's recomputation is: for each layer, the first one first, the largest difference between its
+   * inputs as they were and as they follow from the last layer's outputs.
+   */
+  async reconstructionDrift(ids: Rows, options: ReformerCallOptions = {}): Promise<Float32Array> {
+    const drift = tf.tidy(() => {
+      const door = new Door('Reformer.reconstructionDrift');
+      const { batch, settings } = this.open(door, ids, options);
+      const { x, call } = this.start(door, batch, settings);
+      return reconstructionDrift(x, this.layers, call);
+    });
+    const values = await drift.data<'float32'>();
+    drift.dispose();
+    return values;
+  }
+
   /** Gives the weights back. */
   dispose(): void {
     if (this.owned) {
@@ -200,8 +224,16 @@ export class Reformer {
   }
 
   /** Sequences through the layers. */
-  private pass(door: Door, batch: Batch, { keepActivations, ...settings }: CallSettings): Pass {
+  private pass(door: Door, batch: Batch, settings: CallSettings): Pass {
     const [B, L] = batch.ids.shape;
+    const { x, call } = this.start(door, batch, settings);
+    const hidden = this.encoder.finish(this.encoder.run(x, call, settings.keepActivations), call);
+    const width = hidden.shape[2] as number;
+    return { hidden: hidden.shape[1] === L ? hidden : tf.slice(hidden, [0, 0, 0], [B, L, width]), call };
+  }
+
+  private start(door: Door, batch: Batch, { keepActivations, ...settings }: CallSettings): Start {
+    const L = batch.ids.shape[1];
     const most = maxLength(this.settings);
     if (L > most) {
       const { axial_pos_embds, axial_pos_shape } = this.settings;
@@ -213,12 +245,7 @@ export class Reformer {
     const whole = padded(batch, length, this.settings.pad_token_id ?? 0);
     const numBuckets = this.bucketsOf(length, settings.window);
     const call: Call = { ...settings, numBuckets, ...(whole.mask && { mask: whole.mask }) };
-    const streams = this.encoder.run(this.encoder.embed(whole, call), call, keepActivations);
-    const hidden = this.encoder.finish(streams, call);
-    return {
-      hidden: length === L ? hidden : tf.slice(hidden, [0, 0, 0], [B, L, hidden.shape[2] as number]),
-      call,
-    };
+    return { x: this.encoder.embed(whole, call), call };
   }
 
   /** The configuration's buckets; where it has none, those of the first length that is hashed, from then on. */
