@@ -49,6 +49,30 @@ async function gradientsOf(model: Reformer, labels: number[][], options: Reforme
   return { loss, gradients };
 }
 
+async function logitsOf(
+  model: Reformer,
+  ids: number[][],
+  options: ReformerCallOptions = {},
+): Promise<Float32Array> {
+  const logits = model.logits(ids, options);
+  const values = (await logits.data()) as Float32Array;
+  logits.dispose();
+  return values;
+}
+
+async function numberOf(scalar: tf.Scalar): Promise<number> {
+  const [value] = await scalar.data();
+  scalar.dispose();
+  return value as number;
+}
+
+/** The largest difference of logits, at the tokens whose mask is 1. */
+function largestOff(found: ArrayLike<number>, wanted: ArrayLike<number>, mask?: number[]): number {
+  expect(found.length).toBe(wanted.length);
+  const counts = (_: number, i: number) => mask === undefined || mask[Math.floor(i / VOCABULARY)] === 1;
+  return Math.max(...Array.from(wanted, (x, i) => Math.abs(at(found, i) - x)).filter(counts));
+}
+
 /** Holds two gradients together, within a share of each parameter's largest. */
 function expectSame(
   found: Awaited<ReturnType<typeof gradientsOf>>,
@@ -108,6 +132,107 @@ describe.each(BACKENDS)('on %s', (backend) => {
       expect(drift.length).toBe(12);
       expect(Math.max(...drift)).toBeLessThan(1e-3);
       expect(Math.max(...drift)).toBeGreaterThan(0);
+    });
+  });
+
+  test('padding on either side is seen by none, and does not count in the loss', async () => {
+    await onBackend(backend, async () => {
+      const model = modelOf({ hidden_dropout_prob: 0 });
+      const whole = rows(48);
+      const real = (b: number, i: number) => (b === 0 ? i < 41 : i >= 9);
+      const mask = whole.map((row, b) => row.map((_, i) => Number(real(b, i))));
+      const others = whole.map((row, b) => row.map((id, i) => (real(b, i) ? id : (id + 7) % VOCABULARY)));
+      const found = await logitsOf(model, whole, { mask });
+      expect(largestOff(await logitsOf(model, others, { mask }), found, mask.flat())).toBe(0);
+      // What is padded here is padded by the model itself, to whole chunks, when it is left out.
+      const short = await logitsOf(model, [(whole[0] as number[]).slice(0, 41)]);
+      expect(largestOff(found.subarray(0, 41 * VOCABULARY), short)).toBeLessThan(1e-5);
+      const lossOf = async (ids: number[][]) => await numberOf(model.loss(ids, ids, { mask }));
+      expect(await lossOf(others)).toBe(await lossOf(whole));
+    });
+  });
+
+  test('packed texts are what they are by themselves', async () => {
+    await onBackend(backend, async () => {
+      const model = modelOf();
+      const packed = rows(60);
+      // Of several padded lengths, one of a chunk or less, one in pieces.
+      const ends = [
+        [24, 30, 50, 60],
+        [6, 26, 60, 60],
+      ];
+      const segments = packed.map((row, b) =>
+        row.map((_, i) => (ends[b] as number[]).findIndex((end) => i < end)),
+      );
+      (segments[0] as number[])[59] = 1;
+      const found = await logitsOf(model, packed, { segments });
+      let sum = 0;
+      let count = 0;
+      for (const [b, row] of packed.entries()) {
+        for (const id of new Set(segments[b])) {
+          const places = row.flatMap((_, i) => (segments[b]?.[i] === id ? [i] : []));
+          const text = [places.map((i) => row[i] as number)];
+          const alone = await logitsOf(model, text);
+          const here = places.flatMap((i) => [
+            ...found.subarray((b * 60 + i) * VOCABULARY, (b * 60 + i + 1) * VOCABULARY),
+          ]);
+          expect(largestOff(here, alone), `text ${id} of row ${b}`).toBeLessThan(1e-5);
+          sum += (places.length - 1) * (await numberOf(model.loss(text, text)));
+          count += places.length - 1;
+        }
+      }
+      expect(await numberOf(model.loss(packed, packed, { segments }))).toBeCloseTo(sum / count, 5);
+    });
+  });
+
+  test('with bucket windows no output depends on what comes later', async () => {
+    await onBackend(backend, async () => {
+      const model = modelOf({ lsh_window: 'bucket', lsh_duplicates: 'correct' });
+      const ids = rows(41);
+      const later = ids.map((row) => row.map((id, i) => (i < 20 ? id : (id + 3) % VOCABULARY)));
+      const before = ids.flatMap((row) => row.map((_, i) => Number(i < 20)));
+      const found = await logitsOf(model, ids);
+      expect(largestOff(await logitsOf(model, later), found, before)).toBeLessThan(1e-6);
+      const start = await logitsOf(model, ids.map((row) => row.slice(0, 5)).slice(0, 1));
+      expect(largestOff(found.subarray(0, 5 * VOCABULARY), start)).toBeLessThan(1e-5);
+      expect(largestOff(await logitsOf(model, ids, { window: 'all' }), found)).toBeGreaterThan(1e-3);
+    });
+  });
+
+  test('a call leaves nothing but its result, also when it fails', async () => {
+    await onBackend(backend, async () => {
+      const model = modelOf();
+      const call = () => {
+        const { value, grads } = tf.variableGrads(() => model.loss(rows(), rows(), { training: true }));
+        tf.dispose([value, grads, model.logits(rows(), { segments: rows() }), model.hidden(rows())]);
+        expect(() => model.logits(rows(), { numHashes: 0 })).toThrow(/Reformer.logits: `numHashes`/);
+        expect(() => model.loss(rows(), rows(40))).toThrow(/Reformer.loss: `labels`/);
+      };
+      call();
+      const before = tf.memory().numTensors;
+      call();
+      expect(tf.memory().numTensors).toBe(before);
+    });
+  });
+});
+
+describe.runIf(BACKENDS.includes('webgpu'))('on webgpu', () => {
+  test('a loss never holds the logits of all tokens', async () => {
+    await onBackend('webgpu', async () => {
+      const vocab_size = 5000;
+      const length = 2048;
+      const model = new Reformer({
+        ...CONFIG,
+        ...{ vocab_size, attn_layers: ['local'], axial_pos_shape: [32, 64], max_position_embeddings: length },
+      });
+      const ids = [[...integers(length, vocab_size, 1)]];
+      tf.dispose(model.loss(ids, ids));
+      const { result, peakBytes } = measureBytes(() => tf.variableGrads(() => model.loss(ids, ids)));
+      const whole = 4 * length * vocab_size;
+      console.info(`peak of a loss and its gradient: ${peakBytes} bytes; all logits: ${whole}`);
+      expect(peakBytes).toBeLessThan(whole);
+      tf.dispose([result.value, result.grads]);
+      model.dispose();
     });
   });
 });
