@@ -6,7 +6,7 @@ export {
   type StoredTensor,
   writeSafetensors,
 } from '../storage/safetensors.js';
-export type { Attended, AttentionLayer, LocalLayer, LshLayer } from './attention.js';
+export { type Attended, type AttentionLayer, LocalLayer, LshLayer } from './attention.js';
 export type { Call } from './call.js';
 export { type LoadReformerOptions, loadReformer } from './checkpoint/loadReformer.js';
 export type { LoadProgress } from './checkpoint/progress.js';
@@ -15,6 +15,7 @@ export { type Architecture, configJson, type ReformerConfig, readConfig } from '
 export type { Encoder } from './encoder.js';
 export type { FeedForward } from './feedForward.js';
 export type { Rows } from './inputs.js';
+export { ReformerLayer, type ReformerLayerArgs, reformerLayer } from './layer.js';
 export { Reformer, type ReformerOptions } from './model.js';
 export type { ReformerCallOptions } from './options.js';
 export { type ParameterShapes, parameterCount, parameterShapes } from './parameters.js';

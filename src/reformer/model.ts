@@ -4,6 +4,7 @@ import { Door } from '../attention/validate.js';
 import { anyHashes, bucketsFor, paddedLength } from './buckets.js';
 import { type Call, Weights } from './call.js';
 import { maxLength, type ReformerConfig, readConfig } from './config.js';
+import { reconstructionDrift } from './drift.js';
 import { Encoder } from './encoder.js';
 import { classify, classLoss, decoderOf, languageLoss } from './head.js';
 import { type Batch, labelsOf, maskOf, padded, type Rows, tokensOf } from './inputs.js';
@@ -12,7 +13,7 @@ import { type CallSettings, type ReformerCallOptions, readCall } from './options
 import { baseName } from './parameters.js';
 import type { ReversibleLayer } from './reversible.js';
 import { groupSegments, type Pack, repack, unpack } from './segments.js';
-import { BIAS_AGAIN, makeVariables } from './variables.js';
+import { BIAS_AGAIN, checkGiven, makeVariables } from './variables.js';
 
 /** How a model's weights come to be. */
 export interface ReformerOptions {
@@ -20,12 +21,21 @@ export interface ReformerOptions {
   readonly seed?: number;
   /** The weights by transformers' names, of its shapes, in place of a draw. They are borrowed and copied. */
   readonly weights?: ReadonlyMap<string, Tensor>;
+  /** The variables themselves, of such names and shapes. They stay their owner's: `dispose` leaves them. */
+  readonly variables?: ReadonlyMap<string, Variable>;
 }
 
 /** One pass through the layers. */
 interface Pass {
   /** `[B, L, 2·hidden_size]` */
   readonly hidden: Tensor;
+  readonly call: Call;
+}
+
+/** What is about to enter the first layer. */
+interface Start {
+  /** `[B, padded L, hidden_size]` */
+  readonly x: Tensor;
   readonly call: Call;
 }
 
@@ -47,6 +57,7 @@ export class Reformer {
   readonly encoder: Encoder;
   private settings: ReformerConfig;
   private readonly all: Weights;
+  private readonly owned: boolean;
 
   /**
    * @param config a configuration, or an object with the fields of a `config.json` (see {@link readConfig}). Where it
@@ -54,11 +65,17 @@ export class Reformer {
    * @throws RangeError or TypeError naming a field of the configuration, or weights that are missing, extra or of
    * another shape.
    */
-  constructor(config: ReformerConfig | object, { seed = 0, weights }: ReformerOptions = {}) {
+  constructor(config: ReformerConfig | object, { seed = 0, weights, variables }: ReformerOptions = {}) {
     const door = new Door('Reformer');
     door.integer('seed', seed, 0, 2 ** 32 - 1);
     this.settings = readConfig(weights?.has(BIAS_AGAIN) ? { lm_head_bias: true, ...config } : config);
-    this.weights = makeVariables(door, this.settings, seed, weights);
+    this.owned = variables === undefined;
+    for (const [option, given] of Object.entries({ weights, variables })) {
+      if (given !== undefined) {
+        checkGiven(door, option, this.settings, given);
+      }
+    }
+    this.weights = variables ?? makeVariables(this.settings, seed, weights);
     this.all = new Weights(this.weights);
     this.encoder = new Encoder(this.settings, this.all.from(baseName(this.settings)));
   }
@@ -128,9 +145,27 @@ export class Reformer {
     });
   }
 
+  /**
+   * How exact training's recomputation is: for each layer, the first one first, the largest difference between its
+   * inputs as they were and as they follow from the last layer's outputs.
+   */
+  async reconstructionDrift(ids: Rows, options: ReformerCallOptions = {}): Promise<Float32Array> {
+    const drift = tf.tidy(() => {
+      const door = new Door('Reformer.reconstructionDrift');
+      const { batch, settings } = this.open(door, ids, options);
+      const { x, call } = this.start(door, batch, settings);
+      return reconstructionDrift(x, this.layers, call);
+    });
+    const values = await drift.data<'float32'>();
+    drift.dispose();
+    return values;
+  }
+
   /** Gives the weights back. */
   dispose(): void {
-    tf.dispose([...this.weights.values()]);
+    if (this.owned) {
+      tf.dispose([...this.weights.values()]);
+    }
   }
 
   private get classifies(): boolean {
@@ -189,8 +224,16 @@ export class Reformer {
   }
 
   /** Sequences through the layers. */
-  private pass(door: Door, batch: Batch, { keepActivations, ...settings }: CallSettings): Pass {
+  private pass(door: Door, batch: Batch, settings: CallSettings): Pass {
     const [B, L] = batch.ids.shape;
+    const { x, call } = this.start(door, batch, settings);
+    const hidden = this.encoder.finish(this.encoder.run(x, call, settings.keepActivations), call);
+    const width = hidden.shape[2] as number;
+    return { hidden: hidden.shape[1] === L ? hidden : tf.slice(hidden, [0, 0, 0], [B, L, width]), call };
+  }
+
+  private start(door: Door, batch: Batch, { keepActivations, ...settings }: CallSettings): Start {
+    const L = batch.ids.shape[1];
     const most = maxLength(this.settings);
     if (L > most) {
       const { axial_pos_embds, axial_pos_shape } = this.settings;
@@ -202,12 +245,7 @@ export class Reformer {
     const whole = padded(batch, length, this.settings.pad_token_id ?? 0);
     const numBuckets = this.bucketsOf(length, settings.window);
     const call: Call = { ...settings, numBuckets, ...(whole.mask && { mask: whole.mask }) };
-    const streams = this.encoder.run(this.encoder.embed(whole, call), call, keepActivations);
-    const hidden = this.encoder.finish(streams, call);
-    return {
-      hidden: length === L ? hidden : tf.slice(hidden, [0, 0, 0], [B, L, hidden.shape[2] as number]),
-      call,
-    };
+    return { x: this.encoder.embed(whole, call), call };
   }
 
   /** The configuration's buckets; where it has none, those of the first length that is hashed, from then on. */

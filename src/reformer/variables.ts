@@ -11,17 +11,13 @@ export const BIAS_AGAIN = 'lm_head.decoder.bias';
 /** tfjs wants a name only once; models have theirs in common. */
 let models = 0;
 
-/** A model's variables, drawn from `seed` or copies of what is given. */
+/** A model's variables, drawn from `seed` or copies of what is given and checked. */
 export function makeVariables(
-  door: Door,
   config: ReformerConfig,
   seed: number,
   given: ReadonlyMap<string, Tensor> | undefined,
 ): Map<string, Variable> {
   const shapes = parameterShapes(config);
-  if (given !== undefined) {
-    checkGiven(door, shapes, given);
-  }
   const model = `reformer_${++models}`;
   const variables = new Map<string, Variable>();
   for (const [place, [name, shape]] of [...shapes].entries()) {
@@ -36,27 +32,30 @@ export function makeVariables(
   return variables;
 }
 
-function checkGiven(
+/** Refuses parameters that are missing, extra or misshapen. */
+export function checkGiven(
   door: Door,
-  shapes: ReadonlyMap<string, readonly number[]>,
+  option: string,
+  config: ReformerConfig,
   given: ReadonlyMap<string, Tensor>,
 ): void {
+  const shapes = parameterShapes(config);
   for (const [name, shape] of shapes) {
     const tensor = given.get(name);
     if (tensor === undefined) {
-      throw door.range(`\`weights\` must have '${name}', of the shape [${shape}], which is missing.`);
+      throw door.range(`\`${option}\` must have '${name}', of the shape [${shape}], which is missing.`);
     }
-    door.tensor(`weights['${name}']`, tensor, ['float32']);
+    door.tensor(`${option}['${name}']`, tensor, ['float32']);
     if (tensor.shape.join() !== shape.join()) {
       throw door.range(
-        `\`weights['${name}']\` must have the shape [${shape}], got [${tensor.shape}]. Do the weights belong to this configuration?`,
+        `\`${option}['${name}']\` must have the shape [${shape}], got [${tensor.shape}]. Do the weights belong to this configuration?`,
       );
     }
   }
   for (const name of given.keys()) {
     if (!shapes.has(name) && name !== BIAS_AGAIN) {
       throw door.range(
-        `\`weights\` has '${name}', which no part of the model is called. Leave it out, or correct \`architectures\`.`,
+        `\`${option}\` has '${name}', which no part of the model is called. Leave it out, or correct \`architectures\`.`,
       );
     }
   }
