@@ -420,3 +420,27 @@ describe('an earlier model in the folder', () => {
     model.dispose();
   });
 });
+
+test.each(['lm_causal', 'lm_short_eval', 'masked_lm'])(
+  '%s, as transformers saved it, is read',
+  async (name) => {
+    const folder = `test/golden/data/huggingface/models/${name}`;
+    const model = await withoutLeak(() => loadReformer(folder));
+    const { tensors } = parseSafetensors(readFileSync(join(folder, WEIGHTS)));
+    expect([...model.weights.keys()].sort()).toEqual([...tensors.keys()].sort());
+    for (const [key, { shape, values }] of tensors) {
+      expect(model.weights.get(key)?.shape).toEqual(shape);
+      expect(await model.weights.get(key)?.data()).toEqual(values);
+    }
+    const logits = model.logits([[5, 6, 7, 8]]);
+    expect(logits.shape).toEqual([1, 4, 97]);
+    // What we write of it has the same weights, and says nothing else of the model.
+    const folderOfOurs = await savedInMemory(model);
+    const again = await loadReformer(folderOfOurs);
+    expect(again.config).toEqual({ ...model.config, others: again.config.others });
+    expect(await bitsOf(again)).toEqual(await bitsOf(model));
+    for (const each of [logits, model, again]) {
+      each.dispose();
+    }
+  },
+);
