@@ -122,6 +122,17 @@ describe('a model is what it was', () => {
     }
   });
 
+  test('with floats that are floats to Python', async () => {
+    const other = smallModel({ axial_norm_std: 1, hidden_dropout_prob: 0, initializer_range: 0.5 });
+    const text = new TextDecoder().decode((await savedInMemory(other)).files.get('config.json'));
+    other.dispose();
+    expect(text).toMatch(/"axial_norm_std": 1\.0,\n/);
+    expect(text).toMatch(/"hidden_dropout_prob": 0\.0,\n/);
+    expect(text).toMatch(/"initializer_range": 0\.5,\n/);
+    expect(text).toMatch(/"layer_norm_eps": 1e-12,\n/);
+    expect(text).toMatch(/"hidden_size": 8,\n/);
+  });
+
   test('in an index that names each weight and the bytes of all', async () => {
     const folder = await savedInMemory(model, { maxShardBytes: 2000 });
     const { metadata, weight_map } = JSON.parse(new TextDecoder().decode(folder.files.get(INDEX)));
