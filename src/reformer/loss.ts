@@ -2,8 +2,8 @@ import type { Scalar, Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { linear } from './linear.js';
 
-/** Logits of a slice of tokens, unless a vocabulary is so large that few tokens have more: 4 MiB. */
-const MOST_LOGITS = 2 ** 20;
+/** Logits of a slice of tokens, unless a vocabulary is so large that few tokens have more: 2 MiB. */
+const MOST_LOGITS = 2 ** 19;
 const FEWEST_TOKENS = 64;
 const MOST_TOKENS = 1024;
 
@@ -87,7 +87,7 @@ function sumOf(slices: readonly Slice[]): Tensor {
       return tf.sum(tf.mul(counts, tf.sub(lse, tf.sum(tf.mul(logits, chosen), 1, true))));
     }),
   );
-  return sums.length === 0 ? tf.scalar(0) : tf.addN(sums);
+  return tf.sum(tf.stack(sums));
 }
 
 /** The gradients by hidden, weight and, where there is one, bias. */

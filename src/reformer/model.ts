@@ -140,8 +140,10 @@ export class Reformer {
         const { hidden } = this.pass(door, own, settings);
         return languageLoss(hidden, targets, own.mask, this.settings, this.all);
       });
-      const counted = tf.addN(parts.map(({ count }) => count));
-      return tf.div(tf.addN(parts.map(({ sum }) => sum)), tf.maximum(counted, 1)) as Scalar;
+      // Not by addN, which binds more tensors at once than WebGPU's devices promise.
+      const total = (scalars: Scalar[]) => tf.sum(tf.stack(scalars));
+      const counted = total(parts.map(({ count }) => count));
+      return tf.div(total(parts.map(({ sum }) => sum)), tf.maximum(counted, 1)) as Scalar;
     });
   }
 
