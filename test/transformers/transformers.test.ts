@@ -36,8 +36,6 @@ interface Case {
   readonly fields: object;
   readonly L: number;
   readonly options?: SaveReformerOptions;
-  /** Where a token that sees nothing else is the reference's flaw; test/golden/models.test.ts tells more. */
-  readonly loose?: boolean;
 }
 
 const BIDIRECTIONAL = { is_decoder: false, lsh_num_chunks_after: 1, local_num_chunks_after: 1 };
@@ -48,9 +46,10 @@ const CASES: Record<string, Case> = {
     fields: { axial_pos_embds: false, attn_layers: ['local'], hidden_act: 'gelu' },
     L: 16,
   },
-  'LSH, causal': { fields: { num_hashes: 2 }, L: 32, loose: true },
+  // In one round: in more, transformers errs where a token sees nothing else (see test/golden/models.test.ts).
+  'LSH, causal': { fields: {}, L: 32 },
   'LSH, masked language model, in shards': {
-    fields: { ...BIDIRECTIONAL, attn_layers: ['lsh', 'local', 'lsh'], num_buckets: [2, 4] },
+    fields: { ...BIDIRECTIONAL, attn_layers: ['lsh', 'local', 'lsh'], num_buckets: [2, 4], num_hashes: 2 },
     L: 32,
     options: { maxShardBytes: 2000 },
   },
@@ -139,15 +138,15 @@ describe.skipIf(version === undefined)(`transformers ${version}`, () => {
         `${name}: logits up to ${lines[i].largest.toFixed(3)}, off by ${lines[i].error.toExponential(1)}`,
       );
     }
-  });
+  }, 300_000);
   afterAll(() => rmSync(temporary, { recursive: true }));
 
-  test.each(Object.entries(CASES))('%s: its logits are ours', (name, { fields, loose }) => {
+  test.each(Object.entries(CASES))('%s: its logits are ours', (name, { fields }) => {
     const { problems, hashes, error, largest } = results.get(name) as Compared;
     expect(problems).toEqual({});
     expect(hashes > 0).toBe(name.startsWith('LSH'));
-    expect(largest, JSON.stringify(fields)).toBeGreaterThan(0.5);
-    expect(error).toBeLessThanOrEqual(loose ? 0.01 * largest : 2e-5 + 2e-4 * largest);
+    expect(largest, JSON.stringify(fields)).toBeGreaterThan(0.1);
+    expect(error).toBeLessThanOrEqual(2e-5 + 2e-4 * largest);
   });
 
   test.each(Object.keys(CASES))('%s: what it saves is read again', async (name) => {
