@@ -137,7 +137,7 @@ export function readConfig(json: unknown): ReformerConfig {
     ...readSizes(read),
     ...readAttention(read),
     ...readOwn(read),
-    others: read.others(['model_type', 'transformers_version']),
+    others: read.others(['transformers_version']),
   };
   checkTogether(config, door);
   return config;
