@@ -9,7 +9,7 @@ import { RELEASED } from '../released.js';
 
 /** Which of them to run, by name. */
 const wanted = (process.env.LSH_RELEASED ?? '').split(',');
-const LENGTH = 4096;
+const LENGTH = Number(process.env.LSH_RELEASED_LENGTH ?? 4096);
 
 describe.runIf(BACKENDS.includes('webgpu'))('on webgpu', () => {
   for (const [name, { config, parameters }] of Object.entries(RELEASED)) {
