@@ -306,6 +306,9 @@ describe('refused, with the way out, is', () => {
     await expect(loadReformer('x', { progress: 1 } as object)).rejects.toThrow(
       'there is no option `progress`',
     );
+    await expect(loadReformer('x', { onProgress: 1 as never })).rejects.toThrow(
+      '`onProgress` must be a function, got number.',
+    );
     const model = smallModel();
     await expect(saveReformer(model, {} as never)).rejects.toThrow(
       'saveReformer: the target must be the path of a folder, or an object with a method `write`.',
