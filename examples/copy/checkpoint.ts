@@ -11,50 +11,25 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-
-export interface Stored {
-  readonly shape: readonly number[];
-  readonly values: Float32Array;
-}
+import { parseSafetensors, type StoredTensor, writeSafetensors } from 'tfjs-lsh-attention/reformer';
 
 export interface Checkpoint {
   /** Anything that JSON holds. */
   readonly about: unknown;
-  readonly tensors: Readonly<Record<string, Stored>>;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
-
-interface Entry {
-  readonly dtype: 'F32';
-  readonly shape: readonly number[];
-  readonly data_offsets: readonly [number, number];
-}
-
-/** Bytes of the header's length, at the start of the file. */
-const PREFIX = 8;
 
 /** Writes beside `path`, then renames: whenever the process ends, `path` is whole, the old one or the new. */
 export function writeCheckpoint(path: string, { about, tensors }: Checkpoint): void {
-  const entries: Record<string, Entry> = {};
-  const parts: Buffer[] = [];
-  let offset = 0;
-  for (const [name, { shape, values }] of Object.entries(tensors)) {
-    parts.push(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
-    entries[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + values.byteLength] };
-    offset += values.byteLength;
-  }
-  const data = Buffer.concat(parts);
-  const metadata = { about: JSON.stringify(about), sha256: digest(data, entries) };
-  const header = JSON.stringify({ __metadata__: metadata, ...entries });
-  const padded = Buffer.from(header.padEnd(Math.ceil(header.length / PREFIX) * PREFIX));
-  const prefix = Buffer.alloc(PREFIX);
-  prefix.writeBigUInt64LE(BigInt(padded.length));
+  const metadata = { about: JSON.stringify(about), sha256: digest(tensors) };
+  const bytes = writeSafetensors({ tensors, metadata });
 
   mkdirSync(dirname(path), { recursive: true });
   const partial = `${path}.partial`;
   const file = openSync(partial, 'w');
   try {
-    for (const part of [prefix, padded, data]) {
-      writeSync(file, part);
+    for (let written = 0; written < bytes.length; ) {
+      written += writeSync(file, bytes, written);
     }
     fsyncSync(file);
   } finally {
@@ -82,22 +57,17 @@ export function readCheckpoint(path: string): Checkpoint | undefined {
 }
 
 function parsed(file: Buffer): Checkpoint {
-  const start = PREFIX + Number(file.readBigUInt64LE());
-  const { __metadata__: metadata, ...entries } = JSON.parse(file.toString('utf8', PREFIX, start)) as {
-    __metadata__: { about: string; sha256: string };
-  } & Record<string, Entry>;
-  const data = file.subarray(start);
-  if (digest(data, entries) !== metadata.sha256) {
+  const { tensors, metadata } = parseSafetensors(file);
+  if (metadata.about === undefined || digest(tensors) !== metadata.sha256) {
     throw new Error('The digest is another.');
   }
-  const tensors = Object.entries(entries).map(([name, { shape, data_offsets }]): [string, Stored] => [
-    name,
-    // A copy, since a Float32Array begins at a multiple of 4 bytes.
-    { shape, values: new Float32Array(Uint8Array.from(data.subarray(...data_offsets)).buffer) },
-  ]);
-  return { about: JSON.parse(metadata.about), tensors: Object.fromEntries(tensors) };
+  return { about: JSON.parse(metadata.about), tensors };
 }
 
-function digest(data: Buffer, entries: Readonly<Record<string, Entry>>): string {
-  return createHash('sha256').update(JSON.stringify(entries)).update(data).digest('hex');
+function digest(tensors: Checkpoint['tensors']): string {
+  const hash = createHash('sha256');
+  for (const [name, { shape, values }] of tensors) {
+    hash.update(JSON.stringify([name, shape])).update(values);
+  }
+  return hash.digest('hex');
 }

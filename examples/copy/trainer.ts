@@ -1,6 +1,7 @@
 /** One model on its way: steps, accuracy, and what a checkpoint needs to go on from here. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Checkpoint, Stored } from './checkpoint.js';
+import type { StoredTensor } from 'tfjs-lsh-attention/reformer';
+import type { Checkpoint } from './checkpoint.js';
 import { type Attention, languageModel, type ModelShape } from './model.js';
 import { type Purpose, sequences } from './task.js';
 
@@ -139,12 +140,12 @@ export class Trainer {
   async checkpoint(): Promise<Checkpoint> {
     const weights = this.made.model.getWeights().map((tensor, n) => ({ name: `weight.${n}`, tensor }));
     const [iterations, ...moments] = await this.optimizer.getWeights();
-    const tensors: Record<string, Stored> = {};
+    const tensors = new Map<string, StoredTensor>();
     for (const { name, tensor } of [
       ...weights,
       ...moments.map(({ tensor }, n) => ({ name: `moment.${n}`, tensor })),
     ]) {
-      tensors[name] = { shape: tensor.shape, values: (await tensor.data()) as Float32Array };
+      tensors.set(name, { shape: tensor.shape, values: (await tensor.data()) as Float32Array<ArrayBuffer> });
     }
     const about: About = {
       recipe: this.recipe,
@@ -171,7 +172,7 @@ export class Trainer {
       }
     }
     const of = (kind: string) =>
-      Object.entries(tensors)
+      [...tensors]
         .filter(([name]) => name.startsWith(kind))
         .map(([name, { shape, values }]) => ({ name, tensor: tf.tensor(values, shape as number[]) }));
     const [weights, moments] = [of('weight.'), of('moment.')];

@@ -63,19 +63,23 @@ export function localAttention(q: Tensor, k: Tensor, v: Tensor, options: LocalAt
   });
 }
 
-function chunksOf(L: number, { C, P, A }: { C: number; P: number; A: number }): Chunks {
+function chunksOf(L: number, { C, P, A, wrap }: Omit<Chunks, 'n' | 'W'>): Chunks {
   const length = Math.min(C, L); // one chunk holds all, however much longer it could be
   const n = Math.ceil(L / length);
-  const before = Math.min(P, n - 1);
-  const after = Math.min(A, n - 1);
-  return { n, C: length, P: before, A: after, W: (1 + before + after) * length };
+  const wraps = wrap === true && n > 1;
+  const before = wraps ? P : Math.min(P, n - 1);
+  const after = wraps ? A : Math.min(A, n - 1);
+  return { n, C: length, P: before, A: after, wrap: wraps, W: (1 + before + after) * length };
 }
 
-/** The position of each query `[n·C]` and key `[n·W]`, which may lie beyond the ends. */
-function tokensOf({ n, C, P, W }: Chunks): { queries: Int32Array; keys: Int32Array } {
+/** The position of each query `[n·C]` and key `[n·W]`, which may lie beyond the ends where windows do not wrap. */
+function tokensOf({ n, C, P, W, wrap }: Chunks): { queries: Int32Array; keys: Int32Array } {
+  const around = (position: number) => (wrap ? (position + n * C) % (n * C) : position);
   return {
     queries: Int32Array.from({ length: n * C }, (_, slot) => slot),
-    keys: Int32Array.from({ length: n * W }, (_, slot) => (Math.floor(slot / W) - P) * C + (slot % W)),
+    keys: Int32Array.from({ length: n * W }, (_, slot) =>
+      around((Math.floor(slot / W) - P) * C + (slot % W)),
+    ),
   };
 }
 

@@ -122,6 +122,12 @@ export interface LocalAttentionOptions {
   readonly chunksBefore?: number;
   /** A, how many chunks after its own a token sees: an integer from 0 up. @default 0 */
   readonly chunksAfter?: number;
+  /**
+   * Whether the first chunk and the last are neighbours: not (`'stop'`), or (`'wrap'`, as transformers has it; L
+   * beyond one chunk must be a multiple of C). A pair that is seen from both sides counts twice.
+   * @default 'stop'
+   */
+  readonly boundary?: 'stop' | 'wrap';
   /** Whether a token sees no later token. @default false */
   readonly causal?: boolean;
   /** `[B, L]`, bool or int32, true = attend. A padded token is seen by none and returns its own v. @default none */

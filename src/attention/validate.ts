@@ -54,6 +54,7 @@ const LOCAL_NAMES: Record<keyof LocalAttentionOptions, true> = {
   chunkLength: true,
   chunksBefore: true,
   chunksAfter: true,
+  boundary: true,
   ...DENSE_NAMES,
 };
 
@@ -252,10 +253,21 @@ export class Door {
     const C = this.integer('chunkLength', options.chunkLength ?? DEFAULTS.chunkLength, 1);
     const P = this.integer('chunksBefore', options.chunksBefore ?? DEFAULTS.chunksBefore, 0);
     const A = this.integer('chunksAfter', options.chunksAfter ?? DEFAULTS.chunksAfter, 0);
+    const wrap = this.oneOf('boundary', options.boundary ?? 'stop', ['stop', 'wrap']) === 'wrap';
+    if (wrap && L > C) {
+      if (L % C !== 0) {
+        throw this.range(
+          `\`boundary: 'wrap'\` needs a length that is a multiple of \`chunkLength\`, got L=${L} and C=${C}. Pad to ${Math.ceil(L / C) * C} with a \`mask\`, or set \`boundary: 'stop'\`.`,
+        );
+      }
+      this.integer('chunksBefore', P, 0, L / C);
+      this.integer('chunksAfter', A, 0, L / C);
+    }
     return {
       C,
       P,
       A,
+      wrap,
       causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
       scale: this.scale(options.scale ?? '1/sqrt(D)', D),
       ...this.dropout(options),
@@ -384,7 +396,7 @@ export class Door {
     };
   }
 
-  private share(option: string, value: number): number {
+  share(option: string, value: number): number {
     if (!(typeof value === 'number' && value >= 0 && value < 1)) {
       throw this.range(`\`${option}\` must be a number from 0 to below 1, got ${show(value)}.`);
     }
@@ -427,8 +439,8 @@ export class Door {
   }
 
   /** What is wrong with the environment, not with a value. */
-  failure(message: string): Error {
-    return new Error(`${this.name}: ${message}`);
+  failure(message: string, options?: ErrorOptions): Error {
+    return new Error(`${this.name}: ${message}`, options);
   }
 }
 

@@ -115,3 +115,8 @@ function logarithm(p: number): number {
   }
   return 2 * z * series - halvings * Math.LN2;
 }
+
+/** The seed of one of many uses of a seed: a step of training, a layer. */
+export function derivedSeed(seed: number, use: number): number {
+  return pcg((pcg(seed) + use) | 0);
+}

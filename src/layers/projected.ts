@@ -2,7 +2,7 @@ import type { serialization, Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs
 import * as tf from '@tensorflow/tfjs-core';
 import { InputSpec, type LayerVariable, layers, type Shape } from '@tensorflow/tfjs-layers';
 import { Door, MAX_DEPTH } from '../attention/validate.js';
-import { pcg } from '../hashing/random.js';
+import { derivedSeed } from '../hashing/random.js';
 import { type WeightArgs, type WeightRules, WeightSettings } from './weights.js';
 
 type LayerArgs = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
@@ -147,7 +147,8 @@ export abstract class ProjectedAttention extends layers.Layer {
       const [B, L] = x.shape as [number, number];
       const mask = this.maskOf(kwargs.mask, B, L);
       const training = Boolean(kwargs.training);
-      const seed = training ? trainingSeed(this.baseSeed, this.trainingStep++) : this.baseSeed;
+      // Steps hash and drop unlike each other, runs of one seed alike.
+      const seed = training ? derivedSeed(this.baseSeed, this.trainingStep++) : this.baseSeed;
       const keyed = this.keyed.map((name) => this.heads(name, x, this.keyDim));
       const attended = this.attend(keyed, this.heads('value', x, this.valueDim), {
         training,
@@ -215,11 +216,6 @@ export function givenOptions<T extends object>(args: T, names: Readonly<Record<s
   return Object.fromEntries(
     Object.entries(args).filter(([name, value]) => name in names && value != null),
   ) as Partial<T>;
-}
-
-/** The seed of a step of training: steps hash and drop unlike each other, runs of one seed alike. */
-export function trainingSeed(seed: number, step: number): number {
-  return pcg((pcg(seed) + step) | 0);
 }
 
 function oneShape(shape: Shape | Shape[]): Shape {

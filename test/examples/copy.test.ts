@@ -132,10 +132,10 @@ describe('a checkpoint', () => {
   const path = join(folder, 'deep', 'one.safetensors');
   const checkpoint = {
     about: { step: 3, name: 'ü' },
-    tensors: {
-      a: { shape: [2, 2], values: Float32Array.of(1, -0, 1e-45, 3) },
-      b: { shape: [1], values: Float32Array.of(Number.NaN) },
-    },
+    tensors: new Map([
+      ['a', { shape: [2, 2], values: Float32Array.of(1, -0, 1e-45, 3) }],
+      ['b', { shape: [1], values: Float32Array.of(Number.NaN) }],
+    ]),
   };
 
   test('is read as it was written', () => {

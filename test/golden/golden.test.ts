@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { safetensors } from '@jax-js/loaders';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { type LshAttentionOptions, lshAttention, lshBuckets, presets } from '../../src/index.js';
@@ -7,6 +5,7 @@ import { BACKENDS, onBackend } from '../call.js';
 import { gradient } from '../oracle/gradient.js';
 import { at } from '../oracle/shape.js';
 import { admitted } from '../oracle/windows.js';
+import { type Arrays, json, load } from './load.js';
 
 /** A case of index.json. */
 interface Entry {
@@ -25,9 +24,6 @@ interface Entry {
   readonly acrossBuckets?: boolean;
   readonly duplicatesCounted?: boolean;
 }
-
-const data = (path: string) => new URL(`./data/${path}`, import.meta.url);
-const json = (path: string) => JSON.parse(readFileSync(data(path), 'utf8'));
 
 interface Golden {
   readonly path: string;
@@ -53,18 +49,6 @@ const CASES: Golden[] = [
     },
   })),
 ];
-
-type Arrays = Readonly<Record<string, { shape: number[]; data: ArrayLike<number> }>>;
-
-function load(path: string): Arrays {
-  const { tensors } = safetensors.parse(new Uint8Array(readFileSync(data(path))));
-  return Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]) => [
-      name,
-      { shape: tensor.shape, data: Array.from(tensor.data as ArrayLike<number | bigint>, Number) },
-    ]),
-  );
-}
 
 /** A case's arrays and what they mean. */
 function open({ path, entry, semantics }: Golden) {

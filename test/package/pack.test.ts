@@ -32,6 +32,7 @@ test('the package holds the library, the kernels and its papers, nothing else', 
     'dist/index.js',
     'dist/layers.js',
     'dist/node.js',
+    'dist/reformer.js',
     'dist/webgpu.js',
   ]) {
     expect(files).toContain(file);
@@ -61,6 +62,7 @@ test('there is no runtime dependency and no install script', () => {
 test.each([
   ['index.js', ['@tensorflow/tfjs-core']],
   ['layers.js', ['@tensorflow/tfjs-core', '@tensorflow/tfjs-layers']],
+  ['reformer.js', ['@tensorflow/tfjs-core', '@tensorflow/tfjs-layers']],
 ])('%s imports nothing but its peers', (entry, peers) => {
   const imported = new Set<string>();
   const visit = (file: string) => {

@@ -8,11 +8,21 @@ export interface Windows {
   readonly C: number;
   readonly P: number;
   readonly A: number;
+  /** Whether the first chunk and the last are neighbours; the slots are whole chunks then, P and A at most n. */
+  readonly wrap?: boolean;
 }
 
-/** What each chunk sees of `x [rows, slots, width]`, zeros beyond its ends: `[rows·n, W, width]`, W = (1+P+A)·C. */
-export function windows(x: Tensor, { n, C, P, A }: Windows): Tensor {
-  const slots = x.shape[1] as number;
+/**
+ * What each chunk sees of `x [rows, slots, width]`: `[rows·n, W, width]`, W = (1+P+A)·C. Beyond the ends there are
+ * zeros, or, where windows wrap, the other end.
+ */
+export function windows(x: Tensor, { n, C, P, A, wrap = false }: Windows): Tensor {
+  const [rows, slots, width] = x.shape as [number, number, number];
+  if (wrap) {
+    const part = (first: number, chunks: number) => tf.slice(x, [0, first * C, 0], [rows, chunks * C, width]);
+    const ends = [...(P > 0 ? [part(n - P, P)] : []), x, ...(A > 0 ? [part(0, A)] : [])];
+    return slide(ends.length === 1 ? x : tf.concat(ends, 1), { n, C, P, A });
+  }
   const padded = tf.pad(x, [
     [0, 0],
     [P * C, (n + A) * C - slots],
