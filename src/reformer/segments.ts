@@ -85,5 +85,5 @@ export function repack(
     }
   }
   const rows = tf.concat(results.map((x) => tf.reshape(x, [-1, width]) as Tensor2D));
-  return tf.reshape(rowsAt(rows, places), [B as number, L as number, width]);
+  return tf.reshape(rowsAt(places)(rows), [B as number, L as number, width]);
 }
