@@ -59,6 +59,7 @@ const WEIGHT_PITCH: u32 = 8u * KEY_VECTORS + 1u;
 
 const NOTHING: f32 = -1e38;     // log-sum-exp of a query that has seen no key
 const LN_2: f32 = 0.6931471805599453;
+const LEAST: f32 = 1.2e-38;     // above it no GPU flushes to zero
 
 var<workgroup> staged: array<vec4f, (QUERIES + KEYS) * PITCH>; // slices of queries and keys; then weights
 var<workgroup> partial: array<f32, QUERIES * 8u>;
@@ -274,7 +275,7 @@ fn main(
     partial[8u * n] = total;
     if (firstQuery + n < L) {
       lse[params.lseStart + row * L + firstQuery + n] =
-        select(NOTHING, (maxima[n] + log2(max(total, 1e-38))) * LN_2, total > 0.0);
+        select(NOTHING, (maxima[n] + log2(max(total, LEAST))) * LN_2, total > 0.0);
     }
   }
   // Outputs go through workgroup memory: one store for all, not one for each that a lane holds.
@@ -288,7 +289,7 @@ fn main(
       let query = firstQuery + n / SLICE;
       let column = SLICE * c + n % SLICE;
       let total = partial[n / SLICE * 8u];
-      var result = staged[n / SLICE * PITCH + n % SLICE] / max(total, 1e-38);
+      var result = staged[n / SLICE * PITCH + n % SLICE] / max(total, LEAST);
       if (params.sharedQk != 0u && total == 0.0) {
         // Self is all there is (a first token has no one else; paper, section 3).
         result = v[vRow + min(query, Lk - 1u) * columns + min(column, columns - 1u)];

@@ -61,6 +61,7 @@ const COLUMNS: u32 = (SUBGROUP + KEYS - 1u) / KEYS;     // … or depths that a 
 
 const NOTHING: f32 = -1e38;      // log-sum-exp of a query that has seen no key
 const LN_2: f32 = 0.6931471805599453;
+const LEAST: f32 = 1.2e-38;     // above it no GPU flushes to zero
 
 /// The lowest `count` bits, of which there may be fewer than none or more than all.
 fn lowest(count: i32) -> u32 {
@@ -245,7 +246,7 @@ fn main(
       continue;
     }
     let seen = sum[a] > 0.0;
-    lse[params.lseStart + row * L + query] = select(NOTHING, (largest[a] + log2(max(sum[a], 1e-38))) * LN_2, seen);
+    lse[params.lseStart + row * L + query] = select(NOTHING, (largest[a] + log2(max(sum[a], LEAST))) * LN_2, seen);
     let to = params.outStart / 4u + (row * L + query) * columns;
     for (var c = 0u; c < columns; c++) {
       var result = vec4f();

@@ -21,8 +21,6 @@ const LONGEST_ARRANGED = 1024;
 const HASH_COLUMNS = 64;
 /** Decoding hashes a few tokens at a time. */
 const FEW_TOKENS = 8;
-/** Workgroups of 64 lanes that keep a GPU busy. */
-const MANY_WORKGROUPS = 512;
 
 /** How a hash kernel divides its work. */
 interface HashVariant extends Partial<Pick<Pass, 'constants' | 'sizes' | 'params'>> {
@@ -147,14 +145,13 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
       tile: Math.min(HASH_TILE, HADAMARD_NUMBERS / hadamardShape({ D, F }).Dp),
     });
   }
-  if (variantsOf('attend/forward', { ...shape, E: D }, device)[0]?.subgroup) {
-    const ROWS = device.software ? 4 : 1;
-    const tile = TOKEN_TILE * ROWS;
-    // A query stays where it is for all rounds, unless that leaves a GPU idle.
-    const together = device.software || Math.ceil(L / tile) * rows >= MANY_WORKGROUPS ? R : 1;
+  // On a hardware GPU tiles are faster (H200).
+  if (device.software && variantsOf('attend/forward', { ...shape, E: D }, device)[0]?.subgroup) {
+    const ROWS = 4;
     return pass('hash/rotate_subgroup', {
-      ...{ tile, together, params: { rotationHeads, together } },
-      constants: { ...masked, LOOPED: Number(device.software) },
+      // A query stays where it is for all rounds.
+      ...{ tile: TOKEN_TILE * ROWS, together: R, params: { rotationHeads, together: R } },
+      constants: { ...masked, LOOPED: 1 },
       sizes: { ROWS, DEPTH_VECTORS: Math.ceil(D / 4) },
     });
   }

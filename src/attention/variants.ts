@@ -38,6 +38,7 @@ const LEAST_SUBGROUP = 8;
  * The variants of a family that a device can run, the likeliest first. Two rows a lane halve the
  * shuffles of each, but take more registers than a GPU has: only where registers spill to a cache. The
  * gradient of LSH attention has twice the registers and gains nothing there, but compiles twice as long.
+ * On a hardware GPU the gradients' registers spill: with subgroups they take twice as long as tiles (H200).
  */
 export function variantsOf(
   family: Family,
@@ -51,7 +52,8 @@ export function variantsOf(
     return [...tiles];
   }
   const rows = software && family !== 'attend/backward' ? [2, 1] : [1, 2];
-  return [...rows.map((count) => ({ subgroup: true, rows: count })), ...tiles];
+  const subgroups = rows.map((count) => ({ subgroup: true, rows: count }));
+  return software || forward ? [...subgroups, ...tiles] : [...tiles, ...subgroups];
 }
 
 /** The variant of a family for a shape: the tuned one where the device can run it, else the likeliest. */

@@ -76,6 +76,12 @@ function uninitialised(code: string): string[] {
   return Array.from(withoutComments(code).matchAll(/\bvar\s+\w+\s*:[^=;]*;/g), ([found]) => found);
 }
 
+/** Numbers that GPUs may flush to zero. */
+function denormal(code: string): string[] {
+  const numbers = withoutComments(code).matchAll(/\b\d+(\.\d+)?e-\d+/g);
+  return Array.from(numbers, ([found]) => found).filter((found) => Number(found) < 2 ** -126);
+}
+
 describe.each(NAMES)('%s', (name) => {
   const kernel: Kernel = kernels[name];
   const reflected = new WgslReflect(kernel.code);
@@ -125,6 +131,10 @@ describe.each(NAMES)('%s', (name) => {
 
   test('gives every variable a value', () => {
     expect(uninitialised(kernel.code)).toEqual([]);
+  });
+
+  test('has no number that a GPU may take for zero', () => {
+    expect(denormal(kernel.code)).toEqual([]);
   });
 
   const passes = PASSES.filter((pass) => pass.kernel === name);
