@@ -439,8 +439,8 @@ export class Door {
   }
 
   /** What is wrong with the environment, not with a value. */
-  failure(message: string): Error {
-    return new Error(`${this.name}: ${message}`);
+  failure(message: string, options?: ErrorOptions): Error {
+    return new Error(`${this.name}: ${message}`, options);
   }
 }
 
