@@ -4,9 +4,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readCheckpoint, writeCheckpoint } from '../../examples/copy/checkpoint.js';
 import { parsedCommand } from '../../examples/copy/command.js';
 import { sequences } from '../../examples/copy/task.js';
+import { readCheckpoint, writeCheckpoint } from '../../examples/training/checkpoint.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lsh-copy-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -132,10 +132,10 @@ describe('a checkpoint', () => {
   const path = join(folder, 'deep', 'one.safetensors');
   const checkpoint = {
     about: { step: 3, name: 'ü' },
-    tensors: {
-      a: { shape: [2, 2], values: Float32Array.of(1, -0, 1e-45, 3) },
-      b: { shape: [1], values: Float32Array.of(Number.NaN) },
-    },
+    tensors: new Map([
+      ['a', { shape: [2, 2], values: Float32Array.of(1, -0, 1e-45, 3) }],
+      ['b', { shape: [1], values: Float32Array.of(Number.NaN) }],
+    ]),
   };
 
   test('is read as it was written', () => {
