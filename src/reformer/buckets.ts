@@ -1,5 +1,6 @@
-import { hashes } from './attention.js';
-import { chunkLengths, chunkMultiple, type ReformerConfig } from './config.js';
+import { hashes, wrapsLocally } from './attention.js';
+import type { ReformerConfig } from './config.js';
+import { chunkLengths, chunkMultiple } from './lengths.js';
 
 /** What a window of an LSH layer is. */
 type Window = ReformerConfig['lsh_window'];
@@ -9,10 +10,9 @@ type Window = ReformerConfig['lsh_window'];
  * one chunk holds all (transformers' rule).
  */
 export function paddedLength(length: number, config: ReformerConfig, window: Window): number {
-  const { attn_layers, is_decoder, local_boundary, lsh_round_boundary } = config;
+  const { attn_layers, lsh_round_boundary } = config;
   const hashed = attn_layers.includes('lsh') && window === 'chunk' && lsh_round_boundary === 'wrap';
-  const local = attn_layers.includes('local') && !is_decoder && local_boundary === 'wrap';
-  if ((!hashed && !local) || length <= Math.min(...chunkLengths(config))) {
+  if ((!hashed && !wrapsLocally(config)) || length <= Math.min(...chunkLengths(config))) {
     return length;
   }
   const multiple = chunkMultiple(config);

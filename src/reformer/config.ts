@@ -1,4 +1,5 @@
 import { Door } from '../attention/validate.js';
+import { checkTogether } from './consistency.js';
 import { ConfigReader, type Json } from './fields.js';
 
 /** The models that transformers makes of a Reformer, by the names in `architectures`. */
@@ -137,7 +138,7 @@ export function readConfig(json: unknown): ReformerConfig {
     ...readSizes(read),
     ...readAttention(read),
     ...readOwn(read),
-    others: read.others(['model_type', 'transformers_version']),
+    others: read.others(['transformers_version']),
   };
   checkTogether(config, door);
   return config;
@@ -234,89 +235,4 @@ function architecture(read: ConfigReader, isDecoder: boolean): Architecture {
   read.oneOf('model_type', 'reformer', ['reformer']);
   const [first] = read.list('architectures', [isDecoder ? 'ReformerModelWithLMHead' : 'ReformerForMaskedLM']);
   return read.choice('architectures', first, ARCHITECTURES);
-}
-
-/** Least common multiple of the chunk lengths of the layers that there are. */
-export function chunkMultiple(config: ReformerConfig): number {
-  return chunkLengths(config).reduce((a, b) => (a / greatestDivisor(a, b)) * b);
-}
-
-/** The chunk lengths of the kinds of layers that there are. */
-export function chunkLengths({
-  attn_layers,
-  lsh_attn_chunk_length,
-  local_attn_chunk_length,
-}: ReformerConfig): number[] {
-  return [
-    ...(attn_layers.includes('lsh') ? [lsh_attn_chunk_length] : []),
-    ...(attn_layers.includes('local') ? [local_attn_chunk_length] : []),
-  ];
-}
-
-function greatestDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestDivisor(b, a % b);
-}
-
-/** Most tokens of a sequence. */
-export function maxLength({
-  max_position_embeddings,
-  axial_pos_embds,
-  axial_pos_shape,
-}: ReformerConfig): number {
-  const product = axial_pos_shape.reduce((a, b) => a * b, 1);
-  return axial_pos_embds ? Math.min(product, max_position_embeddings) : max_position_embeddings;
-}
-
-function checkTogether(config: ReformerConfig, door: Door): void {
-  const { architectures, is_decoder, attn_layers, num_hidden_layers, hidden_size } = config;
-  const [head] = architectures;
-  if (num_hidden_layers !== attn_layers.length) {
-    throw door.range(
-      `\`num_hidden_layers\` must be the length of \`attn_layers\`, ${attn_layers.length}, got ${num_hidden_layers}. Leave it out.`,
-    );
-  }
-  if (head === 'ReformerModelWithLMHead' && !is_decoder) {
-    throw door.range('`is_decoder` must be true for ReformerModelWithLMHead, got false. Set it.');
-  }
-  if (head === 'ReformerForMaskedLM' && is_decoder) {
-    throw door.range('`is_decoder` must be false for ReformerForMaskedLM, got true. Unset it.');
-  }
-  for (const kind of ['lsh', 'local'] as const) {
-    const after = config[`${kind}_num_chunks_after`];
-    if (head === 'ReformerModelWithLMHead' && attn_layers.includes(kind) && after !== 0) {
-      throw door.range(
-        `\`${kind}_num_chunks_after\` must be 0 in a decoder, which sees nothing later, got ${after}.`,
-      );
-    }
-  }
-  if (config.tie_word_embeddings) {
-    throw door.range(
-      `\`tie_word_embeddings\` must be false: the head reads ${2 * hidden_size} numbers a token, both residual streams, the embedding has ${hidden_size}.`,
-    );
-  }
-  checkPositions(config, door);
-}
-
-function checkPositions(config: ReformerConfig, door: Door): void {
-  const { axial_pos_embds, axial_pos_shape: shape, axial_pos_embds_dim: dims, hidden_size } = config;
-  if (!axial_pos_embds) {
-    return;
-  }
-  for (const [name, list] of Object.entries({ axial_pos_shape: shape, axial_pos_embds_dim: dims })) {
-    if (list.length !== 2) {
-      throw door.range(`\`${name}\` must have two numbers, got [${list}].`);
-    }
-  }
-  const width = (dims[0] as number) + (dims[1] as number);
-  if (width !== hidden_size) {
-    throw door.range(
-      `\`axial_pos_embds_dim\` must add up to \`hidden_size\`, ${hidden_size}, got [${dims}], which add up to ${width}.`,
-    );
-  }
-  const product = (shape[0] as number) * (shape[1] as number);
-  if (product < chunkMultiple(config)) {
-    throw door.range(
-      `the product of \`axial_pos_shape\` must be at least the chunk lengths' common multiple, ${chunkMultiple(config)}, got [${shape}], ${product}. Make it as large as the longest sequence.`,
-    );
-  }
 }

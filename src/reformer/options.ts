@@ -53,7 +53,7 @@ export function readCall(
 ): CallSettings {
   door.known(options, NAMES);
   const training = door.flag('training', options.training ?? false);
-  const base = config.hash_seed ?? 0;
+  const base = (config.hash_seed ?? 0) >>> 0; // transformers takes any integer
   const seed = options.seed ?? (training ? derivedSeed(base, step) : base);
   const { rotations: given } = options;
   const rotations = given === undefined ? undefined : Array.isArray(given) ? given : [given as Tensor];

@@ -16,7 +16,7 @@ import { json, load, type Stored } from './load.js';
 
 const MODELS = ['lm_causal', 'lm_short_eval', 'masked_lm'] as const;
 
-function open(name: string) {
+function open(name: string, changes: object = {}) {
   const folder = `huggingface/models/${name}`;
   const io = load(`${folder}/io.safetensors`);
   const stored = (key: string) => io[key] as Stored;
@@ -25,7 +25,7 @@ function open(name: string) {
   const weights = new Map(
     Object.entries(load(`${folder}/model.safetensors`)).map(([key, value]) => [key, tensor(value)]),
   );
-  const model = new Reformer(json(`${folder}/config.json`), { weights });
+  const model = new Reformer({ ...json(`${folder}/config.json`), ...changes }, { weights });
   tf.dispose([...weights.values()]);
   const rotations = Object.keys(io)
     .filter((key) => key.startsWith('rotations.'))
@@ -34,6 +34,25 @@ function open(name: string) {
   const ids = tensor(stored('input_ids'), 'int32');
   const mask = tensor(stored('attention_mask'), 'int32');
   return { stored, model, ids, options: { mask, rotations } };
+}
+
+/** The names of the gradients that are not the file's. */
+async function wrongGradients(
+  model: Reformer,
+  grads: tf.NamedTensorMap,
+  stored: (key: string) => Stored,
+): Promise<string[]> {
+  const within = (reference: number) => 1e-4 + 1e-3 * Math.abs(reference);
+  const found: string[] = [];
+  for (const [name, variable] of model.weights) {
+    const gradient = grads[variable.name];
+    // Only a bias that is not added has none.
+    if (gradient !== undefined || name !== 'lm_head.bias') {
+      const off = wrong(await (gradient as tf.Tensor).data(), stored(`grad.${name}`), within);
+      found.push(...off.slice(0, 3).map((text) => `${name}, ${text}`));
+    }
+  }
+  return found;
 }
 
 /** Elements of real tokens that are off by more than `allowed`. */
@@ -104,16 +123,21 @@ describe.each(BACKENDS)('on %s', (backend) => {
       const { stored, model, ids, options } = open('lm_causal');
       const { value, grads } = tf.variableGrads(() => model.loss(ids, ids, { ...options, keepActivations }));
       expect(at(await value.data(), 0)).toBeCloseTo(at(stored('loss').data, 0), 5);
-      const within = (reference: number) => 1e-4 + 1e-3 * Math.abs(reference);
-      for (const [name, variable] of model.weights) {
-        const gradient = grads[variable.name];
-        if (name === 'lm_head.bias') {
-          expect(gradient, 'of a bias that is not added').toBeUndefined();
-          continue;
-        }
-        const found = wrong(await (gradient as tf.Tensor).data(), stored(`grad.${name}`), within);
-        expect(found.slice(0, 9), name).toEqual([]);
-      }
+      expect(await wrongGradients(model, grads, stored)).toEqual([]);
+      model.dispose();
+    });
+  });
+
+  test('a classifier with learned positions, whose buckets follow from the length', async () => {
+    await onBackend(backend, async () => {
+      const { stored, model, ids, options } = open('classifier', { num_buckets: null });
+      const labels = [...stored('labels').data];
+      const tight = (reference: number) => 2e-5 + 2e-4 * Math.abs(reference);
+      expect(wrong(await model.logits(ids, options).data(), stored('logits'), tight)).toEqual([]);
+      expect(model.config.num_buckets).toBe(8);
+      const { value, grads } = tf.variableGrads(() => model.loss(ids, labels, options));
+      expect(at(await value.data(), 0)).toBeCloseTo(at(stored('loss').data, 0), 5);
+      expect(await wrongGradients(model, grads, stored)).toEqual([]);
       model.dispose();
     });
   });

@@ -23,13 +23,14 @@ const inputsOf = (shape: Letters) =>
 /** The same options in the oracle's words. */
 function lettersOf({ shape: { D }, options = {}, mask }: Case): LocalOptions {
   const { chunkLength = 64, chunksBefore, chunksAfter, causal, scale = '1/sqrt(D)' } = options;
-  const { dropout = 0, seed = 0 } = options;
+  const { dropout = 0, seed = 0, boundary } = options;
   return {
     C: chunkLength,
     ...(chunksBefore !== undefined && { P: chunksBefore }),
     ...(chunksAfter !== undefined && { A: chunksAfter }),
     ...(causal !== undefined && { causal }),
     ...(mask && { mask }),
+    wrap: boundary === 'wrap',
     scale: scale === '1/sqrt(D)' ? 1 / Math.sqrt(D) : scale,
     kept: (b, h, i, j) => keptFactor(dropout, seed, { b, h, r: 0, i, j }),
   };
@@ -54,6 +55,15 @@ const CASES: Record<string, Case> = {
     shape: { B: 2, H: 1, L: 20, D: 3, E: 1 },
     options: { chunkLength: 6, chunksAfter: 1 },
     mask: Int32Array.from({ length: 40 }, (_, i) => Number(i < 20)),
+  },
+  'round the ends, of two chunks twice': {
+    shape: { B: 2, H: 2, L: 16, D: 8, E: 5 },
+    options: { chunkLength: 8, chunksAfter: 1, boundary: 'wrap' },
+    mask: Int32Array.from({ length: 32 }, (_, i) => Number(i % 5 !== 3)),
+  },
+  'round the ends, with dropout': {
+    shape: { B: 1, H: 2, L: 24, D: 8, E: 5 },
+    options: { chunkLength: 6, chunksBefore: 2, boundary: 'wrap', dropout: 0.3, seed: 7 },
   },
   'two chunks before, one after, dropout': {
     shape: { B: 2, H: 2, L: 37, D: 8, E: 5 },

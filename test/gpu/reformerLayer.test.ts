@@ -37,10 +37,10 @@ describe.each(BACKENDS)('on %s', (backend) => {
       model.compile({ optimizer: tf.train.adam(0.01), loss: 'meanSquaredError' });
       const x = ids();
       const y = tf.expandDims(tf.div(tf.cast(x, 'float32'), 20), 2);
-      const { history } = await model.fit(x, y, { epochs: 12, batchSize: 4, shuffle: false, verbose: 0 });
+      const { history } = await model.fit(x, y, { epochs: 8, batchSize: 4, shuffle: false, verbose: 0 });
       const losses = history.loss as number[];
-      expect(losses[11]).toBeLessThan(0.5 * (losses[0] as number));
-      expect(layer.reformer.trainingStep).toBe(24);
+      expect(losses[7]).toBeLessThan(0.6 * (losses[0] as number));
+      expect(layer.reformer.trainingStep).toBe(16);
 
       const loaded = await reload(model);
       const [found, wanted] = [loaded, model].map((each) => each.predict(x) as tf.Tensor);

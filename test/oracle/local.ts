@@ -6,6 +6,8 @@ export interface LocalOptions {
   readonly A?: number;
   readonly causal?: boolean;
   readonly scale: number;
+  /** The first chunk and the last are neighbours; a pair seen from both sides counts twice. */
+  readonly wrap?: boolean;
   /** `[B, L]`, 0 = padding. */
   readonly mask?: Numbers;
   /** What dropout multiplies the weight of a pair by. */
@@ -18,7 +20,7 @@ export function local(
   k: Numbers,
   v: Numbers,
   { B, H, L, D, E }: Letters,
-  { C, P = 1, A = 0, causal = false, scale, mask, kept = () => 1 }: LocalOptions,
+  { C, P = 1, A = 0, causal = false, scale, wrap = false, mask, kept = () => 1 }: LocalOptions,
   round: Rounding = exactly,
 ): Float64Array {
   const out = new Float64Array(B * H * L * E);
@@ -27,10 +29,11 @@ export function local(
     const isReal = (token: number) => mask === undefined || at(mask, b * L + token) !== 0;
     for (let i = 0; i < L; i++) {
       const chunk = Math.floor(i / C);
-      const seen = Array.from({ length: L }, (_, j) => j).filter((j) => {
-        const away = Math.floor(j / C) - chunk;
-        return away >= -P && away <= A && isReal(i) && isReal(j) && !(causal && j > i);
-      });
+      const chunks = Math.ceil(L / C);
+      const seen = Array.from({ length: 1 + P + A }, (_, n) => chunk - P + n)
+        .map((c) => (wrap && chunks > 1 ? (c + chunks) % chunks : c))
+        .flatMap((c) => Array.from({ length: L }, (_, j) => j).filter((j) => Math.floor(j / C) === c))
+        .filter((j) => isReal(i) && isReal(j) && !(causal && j > i));
       const logits = seen.map((j) => {
         let dot = 0;
         for (let d = 0; d < D; d++) {

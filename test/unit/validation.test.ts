@@ -264,12 +264,21 @@ describe('local attention', () => {
     ['chunkLength', 0, 'an integer from 1 up, got 0'],
     ['chunksBefore', -1, 'an integer from 0 up, got -1'],
     ['chunksAfter', 1.5, 'an integer from 0 up, got 1.5'],
+    ['boundary', 'round', "'stop' or 'wrap', got 'round'"],
     ['causal', 'yes', "true or false, got 'yes'"],
     ['scale', 0, 'a finite number above 0'],
     ['dropout', 1, 'a number from 0 to below 1, got 1'],
     ['seed', 0.5, 'an integer from 0 to 4294967295'],
   ])('%s: %o', (name, value, text) => {
     local({ [name]: value }).toThrow(`localAttention: \`${name}\` must be ${text}`);
+  });
+  test('chunks round the ends', () => {
+    local({ boundary: 'wrap', chunkLength: 8 }).toThrow(
+      "`boundary: 'wrap'` needs a length that is a multiple",
+    );
+    local({ boundary: 'wrap', chunkLength: 10, chunksBefore: 3 }).toThrow(
+      '`chunksBefore` must be an integer from 0 to 2, got 3',
+    );
   });
   test('tensors and names', () => {
     local({}, tensor(4)).toThrow('localAttention: `q` must have the shape');
