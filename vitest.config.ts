@@ -9,7 +9,11 @@ export default defineConfig({
   test: {
     projects: [
       {
-        test: { name: 'node', include: ['test/{unit,package,examples}/**/*.test.ts'], testTimeout: 120_000 },
+        test: {
+          name: 'node',
+          include: ['test/{unit,package,examples,transformers}/**/*.test.ts'],
+          testTimeout: 120_000,
+        },
       },
       {
         test: {

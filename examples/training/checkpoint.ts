@@ -23,11 +23,14 @@ export interface Checkpoint {
 export function writeCheckpoint(path: string, { about, tensors }: Checkpoint): void {
   const metadata = { about: JSON.stringify(about) };
   const sha256 = digest(tensors, metadata);
+  const bytes = writeSafetensors({ tensors, metadata: { ...metadata, sha256 } });
   mkdirSync(dirname(path), { recursive: true });
   const partial = `${path}.partial`;
   const file = openSync(partial, 'w');
   try {
-    writeSync(file, writeSafetensors({ tensors, metadata: { ...metadata, sha256 } }));
+    for (let written = 0; written < bytes.length; ) {
+      written += writeSync(file, bytes, written);
+    }
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -122,6 +122,17 @@ describe('a model is what it was', () => {
     }
   });
 
+  test('with floats that are floats to Python', async () => {
+    const other = smallModel({ axial_norm_std: 1, hidden_dropout_prob: 0, initializer_range: 0.5 });
+    const text = new TextDecoder().decode((await savedInMemory(other)).files.get('config.json'));
+    other.dispose();
+    expect(text).toMatch(/"axial_norm_std": 1\.0,\n/);
+    expect(text).toMatch(/"hidden_dropout_prob": 0\.0,\n/);
+    expect(text).toMatch(/"initializer_range": 0\.5,\n/);
+    expect(text).toMatch(/"layer_norm_eps": 1e-12,\n/);
+    expect(text).toMatch(/"hidden_size": 8,\n/);
+  });
+
   test('in an index that names each weight and the bytes of all', async () => {
     const folder = await savedInMemory(model, { maxShardBytes: 2000 });
     const { metadata, weight_map } = JSON.parse(new TextDecoder().decode(folder.files.get(INDEX)));
@@ -295,6 +306,9 @@ describe('refused, with the way out, is', () => {
     await expect(loadReformer('x', { progress: 1 } as object)).rejects.toThrow(
       'there is no option `progress`',
     );
+    await expect(loadReformer('x', { onProgress: 1 as never })).rejects.toThrow(
+      '`onProgress` must be a function, got number.',
+    );
     const model = smallModel();
     await expect(saveReformer(model, {} as never)).rejects.toThrow(
       'saveReformer: the target must be the path of a folder, or an object with a method `write`.',
@@ -420,3 +434,27 @@ describe('an earlier model in the folder', () => {
     model.dispose();
   });
 });
+
+test.each(['lm_causal', 'lm_short_eval', 'masked_lm'])(
+  '%s, as transformers saved it, is read',
+  async (name) => {
+    const folder = `test/golden/data/huggingface/models/${name}`;
+    const model = await withoutLeak(() => loadReformer(folder));
+    const { tensors } = parseSafetensors(readFileSync(join(folder, WEIGHTS)));
+    expect([...model.weights.keys()].sort()).toEqual([...tensors.keys()].sort());
+    for (const [key, { shape, values }] of tensors) {
+      expect(model.weights.get(key)?.shape).toEqual(shape);
+      expect(await model.weights.get(key)?.data()).toEqual(values);
+    }
+    const logits = model.logits([[5, 6, 7, 8]]);
+    expect(logits.shape).toEqual([1, 4, 97]);
+    // What we write of it has the same weights, and says nothing else of the model.
+    const folderOfOurs = await savedInMemory(model);
+    const again = await loadReformer(folderOfOurs);
+    expect(again.config).toEqual({ ...model.config, others: again.config.others });
+    expect(await bitsOf(again)).toEqual(await bitsOf(model));
+    for (const each of [logits, model, again]) {
+      each.dispose();
+    }
+  },
+);

@@ -6,8 +6,8 @@ import type { FolderTarget, NewFile } from '../../storage/folders/folder.js';
 import { saveFiles } from '../../storage/folders/saveFiles.js';
 import { byteCount, type Dtype, writeHeader } from '../../storage/header.js';
 import { bytesOf } from '../../storage/safetensors.js';
-import { configJson } from '../config.js';
 import type { Reformer } from '../model.js';
+import { configText } from './configText.js';
 import { CONFIG, isOfWeights, shardName, WEIGHTS, WEIGHTS_INDEX } from './layout.js';
 
 /** Options of {@link saveReformer}. */
@@ -57,13 +57,9 @@ export async function saveReformer(
       return { name, content: weightsContent(shard, STORED[dtype], door) };
     });
     if (files.length > 1) {
-      files.push({ name: WEIGHTS_INDEX, content: [jsonBytes(indexOf(shards, files, STORED[dtype]))] });
+      files.push({ name: WEIGHTS_INDEX, content: [utf8(indexText(shards, files, STORED[dtype]))] });
     }
-    // In the order of names, as transformers writes it.
-    const config = Object.entries({ ...configJson(model.config), dtype }).sort(([a], [b]) =>
-      a < b ? -1 : 1,
-    );
-    files.push({ name: CONFIG, content: [jsonBytes(Object.fromEntries(config))] });
+    files.push({ name: CONFIG, content: [utf8(configText(model.config, dtype))] });
     await saveFiles(target, files, isOfWeights, door);
   } finally {
     tf.dispose(weights.map(({ tensor }) => tensor));
@@ -112,15 +108,16 @@ async function* weightsContent(
 }
 
 /** Which file each weight is in, as transformers writes it. */
-function indexOf(shards: readonly Weight[][], files: readonly NewFile[], dtype: Dtype): object {
+function indexText(shards: readonly Weight[][], files: readonly NewFile[], dtype: Dtype): string {
   const placed = shards.flatMap((shard, i) => shard.map(({ name }) => [name, files[i]?.name] as const));
   const sizes = shards.flat().map(({ tensor }) => byteCount(dtype, tensor.shape));
-  return {
+  const index = {
     metadata: { total_size: sizes.reduce((sum, size) => sum + size, 0) },
     weight_map: Object.fromEntries(placed),
   };
+  return `${JSON.stringify(index, null, 2)}\n`;
 }
 
-function jsonBytes(value: object): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
+function utf8(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
 }
