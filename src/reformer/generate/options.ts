@@ -1,7 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Door } from '../../attention/validate.js';
-import { maxLength, type ReformerConfig } from '../config.js';
+import type { ReformerConfig } from '../config.js';
 import type { Rows } from '../inputs.js';
+import { maxLength } from '../lengths.js';
 import type { Sampling } from './sampling.js';
 
 /** Why a text ended: by a stop token, at its most tokens, or where it was aborted. */
