@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { ByteTokenizer, saveReformer } from 'tfjs-lsh-attention/reformer';
+import { useOwnDevice } from 'tfjs-lsh-attention/webgpu';
 import { type Command, filesOf, HELP, parsedCommand } from './bytes/command.js';
 import { type Corpus, piecesOf, readCorpus } from './bytes/corpus.js';
 import { type Baselines, baselines } from './bytes/entropy.js';
@@ -39,6 +40,7 @@ async function main(command: Command): Promise<number> {
   const files = filesOf(command);
   const interrupted = interruption();
   const { description } = await useTrainingGPU();
+  await useOwnDevice(); // for the attention kernels' faster variants
   const corpus = readCorpus();
   const trainer = new Trainer(recipe, corpus);
   say(

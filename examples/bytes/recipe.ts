@@ -23,7 +23,7 @@ export interface Recipe {
   readonly seed: number;
 }
 
-/** What learns from some two million bytes. */
+/** What learns from a million bytes. */
 export const DEFAULT_RECIPE: Omit<Recipe, 'attention'> = {
   length: 4096,
   layers: 8,
@@ -39,8 +39,10 @@ export const DEFAULT_RECIPE: Omit<Recipe, 'attention'> = {
 
 /** Columns of the axial positions. */
 const COLUMNS = 64;
-/** Large beside new embeddings: most of what a byte says is in where it stands, at first. */
-const POSITION_SCALE = 0.3;
+/** How large positions and bytes are at first, beside layers whose outputs are small. */
+const [POSITION_SCALE, BYTE_SCALE] = [0.1, 0.5];
+/** How matrices are drawn. */
+const INITIAL_RANGE = 0.05;
 
 /** The model as transformers configures it; layers are local and LSH by turns. */
 export function configOf(recipe: Recipe, vocab_size: number): object {
@@ -57,7 +59,7 @@ export function configOf(recipe: Recipe, vocab_size: number): object {
     axial_pos_embds_dim: [width / 2, width / 2],
     max_position_embeddings: COLUMNS * Math.ceil(length / COLUMNS),
     ...{ hidden_dropout_prob: 0, local_attention_probs_dropout_prob: 0 },
-    ...{ initializer_range: 0.05, layer_norm_eps: 1e-6, eos_token_id: null, lm_head_bias: false },
+    ...{ initializer_range: INITIAL_RANGE, layer_norm_eps: 1e-6, eos_token_id: null, lm_head_bias: false },
   };
 }
 
@@ -67,20 +69,27 @@ function bucketsFor(length: number, chunkLength: number): number {
 }
 
 /**
- * Lets positions begin as waves, whole ones along each axis, where they would be random: then a shift by some bytes is
- * one linear map wherever it begins, and looking at the byte before, the first thing to learn, takes few steps.
+ * Lets a model begin where it learns fast. Bytes are larger than all else, so that what follows on a byte can be read
+ * from it at once. Positions are waves, whole ones along each axis: a shift by some bytes is one linear map wherever it
+ * begins, and looking at the byte before takes few steps to learn.
  */
-export function startPositions({ weights }: Reformer): void {
-  for (const [axis, name] of ['0', '1'].entries()) {
-    const weight = weights.get(`reformer.embeddings.position_embeddings.weights.${name}`) as tf.Variable;
+export function startEmbeddings({ weights }: Reformer): void {
+  const embeddings = 'reformer.embeddings';
+  const bytes = weights.get(`${embeddings}.word_embeddings.weight`) as tf.Variable;
+  assign(bytes, tf.mul(bytes, BYTE_SCALE / INITIAL_RANGE));
+  for (const axis of [0, 1]) {
+    const weight = weights.get(`${embeddings}.position_embeddings.weights.${axis}`) as tf.Variable;
     const [count, width] = [weight.shape[axis] as number, weight.shape[2] as number];
     const values = Float32Array.from({ length: count * width }, (_, n) => {
       const [position, feature] = [Math.floor(n / width), n % width];
       const angle = (2 * Math.PI * (1 + (feature >> 1)) * position) / count;
       return POSITION_SCALE * (feature % 2 === 0 ? Math.cos(angle) : Math.sin(angle));
     });
-    const waves = tf.tensor(values, weight.shape);
-    weight.assign(waves);
-    waves.dispose();
+    assign(weight, tf.tensor(values, weight.shape));
   }
+}
+
+function assign(variable: tf.Variable, values: tf.Tensor): void {
+  variable.assign(values);
+  values.dispose();
 }
