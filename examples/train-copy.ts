@@ -3,8 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { type Command, HELP, parsedCommand } from './copy/command.js';
 import { trainingPage } from './copy/picture.js';
-import { named, progressLine, train, useTrainingGPU } from './copy/run.js';
-import { progress, say } from './output/terminal.js';
+import { named, PACE, progressLine } from './copy/run.js';
+import { Trainer } from './copy/trainer.js';
+import { say } from './output/terminal.js';
+import { useTrainingGPU } from './training/gpu.js';
+import { interruption, train } from './training/loop.js';
 
 try {
   const command = parsedCommand(process.argv.slice(2));
@@ -22,11 +25,7 @@ try {
 
 /** @returns the exit code. */
 async function main({ recipe, steps, seconds, fresh, path, out }: Command): Promise<number> {
-  let interrupted = false;
-  process.once('SIGINT', () => {
-    interrupted = true;
-    progress('stopping after this step; Ctrl-C again ends at once, with the checkpoint before');
-  });
+  const interrupted = interruption();
   const { description } = await useTrainingGPU();
   const w = recipe.length / 2 - 1;
   say(
@@ -35,21 +34,21 @@ async function main({ recipe, steps, seconds, fresh, path, out }: Command): Prom
   const shown = (file: string) => relative(process.cwd(), file) || file;
   const started = performance.now();
   const trainer = await train({
-    ...{ recipe, steps, path, fresh },
-    stopped: () => interrupted || performance.now() - started >= 1000 * seconds,
+    ...{ trainer: new Trainer(recipe), steps, path, fresh, ...PACE },
+    stopped: () => interrupted.asked || performance.now() - started >= 1000 * seconds,
     resumed: (step) => say(`going on from step ${step}, in ${shown(path)}; --fresh starts over`),
     report: (now) => say(progressLine(now, steps)),
   });
   const { step, history } = trainer;
   if (step === 0) {
     say('Stopped before the first step: nothing to save.');
-    return interrupted ? 130 : 0;
+    return interrupted.asked ? 130 : 0;
   }
   writeFileSync(out, trainingPage(description, recipe, history));
   say(`Saved ${shown(path)}, drew ${shown(out)}.`);
   if (step < steps) {
     say(`Stopped after step ${step} of ${steps}. The same command goes on from there; --fresh starts over.`);
-    return interrupted ? 130 : 0;
+    return interrupted.asked ? 130 : 0;
   }
   const accuracy = await trainer.accuracy(recipe.attention, { batches: 1, hashes: 4 });
   say(

@@ -2,10 +2,12 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Attention } from '../../examples/copy/model.js';
-import { DEFAULT_RECIPE, named, progressLine, train, useTrainingGPU } from '../../examples/copy/run.js';
-import type { Recipe } from '../../examples/copy/trainer.js';
+import { DEFAULT_RECIPE, named, PACE, progressLine } from '../../examples/copy/run.js';
+import { type Recipe, Trainer } from '../../examples/copy/trainer.js';
 import { percent } from '../../examples/output/numbers.js';
 import { progress, say } from '../../examples/output/terminal.js';
+import { useTrainingGPU } from '../../examples/training/gpu.js';
+import { interruption, train } from '../../examples/training/loop.js';
 import type { BenchOptions } from '../options.js';
 
 const TRAINED: readonly Attention[] = ['dense', 4, 2, 1];
@@ -44,28 +46,25 @@ interface Findings {
 /** @returns the exit code. */
 export async function benchCopy(options: CopyOptions): Promise<number> {
   const { steps } = options;
-  let interrupted = false;
-  process.once('SIGINT', () => {
-    interrupted = true;
-    progress('stopping after this step; Ctrl-C again ends at once');
-  });
+  const interrupted = interruption();
   const { description } = await useTrainingGPU();
   const rows: Row[] = [];
   for (const [n, attention] of TRAINED.entries()) {
     const name = named(attention);
     const trainer = await train({
-      recipe: { ...DEFAULT_RECIPE, attention },
+      ...PACE,
+      trainer: new Trainer({ ...DEFAULT_RECIPE, attention }),
       steps,
       path: resolve(`checkpoints/bench/${name}.safetensors`),
       fresh: options.fresh,
-      stopped: () => interrupted,
+      stopped: () => interrupted.asked,
       resumed: (step) => progress(`${name}: going on from step ${step}`),
       report: (now) => progress(`trained with ${name}: ${progressLine(now, steps)}`),
     });
     const accuracy: Record<string, number> = {};
     const paper: Record<string, number> = {};
     for (const [m, other] of EVALUATED.entries()) {
-      if (interrupted) {
+      if (interrupted.asked) {
         say('Stopped. The same command goes on from here, without --fresh.');
         return 130;
       }

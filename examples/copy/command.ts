@@ -1,6 +1,7 @@
 /** The command line of train-copy. */
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { integer, placed, positive } from '../training/options.js';
 import { DEFAULT_RECIPE } from './run.js';
 import type { Recipe } from './trainer.js';
 
@@ -59,15 +60,8 @@ export function parsedCommand(args: string[]): Command | undefined {
   if (values.help) {
     return undefined;
   }
-  const number = (name: keyof typeof values, otherwise: number, least: number, most: number, step = 1) => {
-    const given = values[name];
-    const value = given === undefined ? otherwise : Number(given);
-    if (given === '' || !(value >= least && value <= most) || value % step !== 0) {
-      const kind = step === 0 ? 'a number' : step === 2 ? 'an even integer' : 'an integer';
-      throw new RangeError(`--${name} must be ${kind} from ${least} to ${most}, got '${given}'.`);
-    }
-    return value;
-  };
+  const number = (name: string, otherwise: number, ...bounds: [number, number, number?]) =>
+    integer(values, name, otherwise, bounds);
   if (values.dense && values.hashes !== undefined) {
     throw new RangeError('--dense and --hashes exclude each other. Leave one out.');
   }
@@ -76,7 +70,6 @@ export function parsedCommand(args: string[]): Command | undefined {
   if (width % heads !== 0) {
     throw new RangeError(`--heads must divide the width ${width}, got '${heads}'.`);
   }
-  const here = (path: string) => resolve(process.env.INIT_CWD ?? '.', path);
   return {
     recipe: {
       length: number('length', D.length, 4, MOST, 2),
@@ -87,21 +80,13 @@ export function parsedCommand(args: string[]): Command | undefined {
       chunkLength: number('chunk', D.chunkLength, 1, MOST),
       attention: values.dense ? 'dense' : number('hashes', DEFAULT_HASHES, 1, 1024),
       batch: number('batch', D.batch, 1, MOST),
-      rate: positive('rate', values.rate, D.rate),
+      rate: positive(values, 'rate', D.rate),
       seed: number('seed', D.seed, 0, 2 ** 31),
     },
     steps: number('steps', DEFAULT_STEPS, 1, 1e9),
-    seconds: positive('seconds', values.seconds, Number.POSITIVE_INFINITY),
+    seconds: positive(values, 'seconds', Number.POSITIVE_INFINITY),
     fresh: values.fresh,
-    path: join(here(values.checkpoint ?? 'checkpoints/copy'), 'checkpoint.safetensors'),
-    out: here(values.out ?? 'training.html'),
+    path: join(placed(values.checkpoint ?? 'checkpoints/copy'), 'checkpoint.safetensors'),
+    out: placed(values.out ?? 'training.html'),
   };
-}
-
-function positive(name: string, given: string | undefined, otherwise: number): number {
-  const value = given === undefined ? otherwise : Number(given);
-  if (!(value > 0)) {
-    throw new RangeError(`--${name} must be a number above 0, got '${given}'.`);
-  }
-  return value;
 }

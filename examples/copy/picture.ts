@@ -1,19 +1,15 @@
 /** The loss and the accuracy of a run, drawn. */
 import * as Plot from '@observablehq/plot';
 import { count } from '../output/numbers.js';
-import { drawn, escaped, page } from '../output/page.js';
+import { escaped, page } from '../output/page.js';
+import { chart, curve, DARK, GREY } from '../training/charts.js';
 import { named } from './run.js';
-import type { History, Point, Recipe } from './trainer.js';
-
-/** Points that a line of the running mean has, about. */
-const RESOLUTION = 100;
+import type { History, Recipe } from './trainer.js';
 
 export function trainingPage(adapter: string, recipe: Recipe, { losses, accuracies }: History): string {
   const { length, vocabulary, width, heads, hidden, chunkLength, attention, batch } = recipe;
-  const each = losses.map((value, n): Point => ({ step: n + 1, value }));
   const loss = chart('loss', [
-    Plot.line(each, { x: 'step', y: 'value', stroke: LIGHT, strokeWidth: 1 }),
-    Plot.line(means(losses), { x: 'step', y: 'value', stroke: DARK, strokeWidth: 2 }),
+    ...curve(losses),
     // What guessing costs.
     Plot.ruleY([Math.log(vocabulary - 1)], { stroke: GREY, strokeDasharray: '4 4' }),
   ]);
@@ -36,26 +32,4 @@ width ${width}, ${heads} ${heads === 1 ? 'head' : 'heads'}, feed-forward ${hidde
 </div>
 <ul class="notes"><li>Dashed: guessing, when every symbol is as likely as every other.</li></ul>`,
   );
-}
-
-const [DARK, LIGHT, GREY] = ['#2f6fb0', '#b9d3ea', '#98a1ab'];
-
-/** The means of runs of neighbouring losses. */
-function means(losses: readonly number[]): Point[] {
-  const span = Math.max(1, Math.round(losses.length / RESOLUTION));
-  return Array.from({ length: Math.floor(losses.length / span) }, (_, n) => ({
-    step: (n + 0.5) * span + 0.5,
-    value: losses.slice(n * span, (n + 1) * span).reduce((sum, value) => sum + value, 0) / span,
-  }));
-}
-
-function chart(label: string, marks: Plot.Markish[], y: Plot.ScaleOptions = { zero: true }): string {
-  return drawn({
-    width: 520,
-    height: 320,
-    marginLeft: 48,
-    x: { label: 'step' },
-    y: { grid: true, label: null, ariaLabel: label, ...y } as Plot.ScaleOptions,
-    marks,
-  });
 }

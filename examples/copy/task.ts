@@ -1,5 +1,7 @@
 /** The duplication task of the Reformer paper: `0w0w`, where w is drawn at random and must be repeated. */
 
+import { randomNumbers } from '../training/random.js';
+
 export interface Task {
   /** L, the symbols of a sequence: an even number from 4 up, two zeros and twice w. */
   readonly length: number;
@@ -19,7 +21,7 @@ export function sequences(
   { seed, step, purpose }: { readonly seed: number; readonly step: number; readonly purpose: Purpose },
 ): Int32Array {
   const half = length / 2;
-  const random = generator(mixed(mixed(seed ^ PURPOSES[purpose]) + step));
+  const random = randomNumbers(seed ^ PURPOSES[purpose], step);
   const symbols = new Int32Array(count * length);
   for (let first = 0; first < symbols.length; first += length) {
     for (let i = 1; i < half; i++) {
@@ -29,21 +31,4 @@ export function sequences(
     }
   }
   return symbols;
-}
-
-/** Numbers in [0, 1), by a multiplicative hash of a counter. */
-function generator(state: number): () => number {
-  let counter = state;
-  return () => {
-    counter = (counter + 0x9e3779b9) | 0;
-    return mixed(counter) / 2 ** 32;
-  };
-}
-
-/** A bijective hash of 32 bits: Mueller's, with xor-shifts of 16. */
-function mixed(word: number): number {
-  let x = word | 0;
-  x = Math.imul(x ^ (x >>> 16), 0x45d9f3b);
-  x = Math.imul(x ^ (x >>> 16), 0x45d9f3b);
-  return (x ^ (x >>> 16)) >>> 0;
 }

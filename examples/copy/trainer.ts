@@ -1,7 +1,9 @@
 /** One model on its way: steps, accuracy, and what a checkpoint needs to go on from here. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { StoredTensor } from 'tfjs-lsh-attention/reformer';
-import type { Checkpoint } from './checkpoint.js';
+import type { Point } from '../training/charts.js';
+import { type Checkpoint, sameRecipe } from '../training/checkpoint.js';
+import type { Trainable } from '../training/loop.js';
+import { ScheduledAdam, storedTensors } from '../training/optimizer.js';
 import { type Attention, languageModel, type ModelShape } from './model.js';
 import { type Purpose, sequences } from './task.js';
 
@@ -14,11 +16,6 @@ export interface Recipe extends ModelShape {
   /** The highest learning rate. */
   readonly rate: number;
   readonly seed: number;
-}
-
-export interface Point {
-  readonly step: number;
-  readonly value: number;
 }
 
 /** What has been seen of a run so far. */
@@ -37,21 +34,13 @@ interface About extends History {
   readonly iterations: number;
 }
 
-/** Adam, at a rate that changes. */
-class ScheduledAdam extends tf.AdamOptimizer {
-  set rate(rate: number) {
-    this.learningRate = rate;
-  }
-}
-
+/** Steps in which the rate rises. */
 const WARM_UP = 50;
-/** The share of the highest rate that is left at the end. */
-const LEAST_RATE = 0.02;
 
 /** Sequences that are evaluated at once. */
 const EVALUATED_AT_ONCE = 32;
 
-export class Trainer {
+export class Trainer implements Trainable {
   step = 0;
   readonly history: History = { losses: [], accuracies: [] };
   private readonly made: ReturnType<typeof languageModel>;
@@ -61,25 +50,22 @@ export class Trainer {
   constructor(readonly recipe: Recipe) {
     this.made = languageModel(recipe, recipe.attention, recipe.seed);
     this.variables = this.made.model.trainableWeights.map((weight) => weight.read() as tf.Variable);
-    // A second moment of shorter memory than usual suits a run of a thousand steps.
-    this.optimizer = new ScheduledAdam(recipe.rate, 0.9, 0.98, 1e-8);
+    this.optimizer = new ScheduledAdam({ rate: recipe.rate, warmUp: WARM_UP });
   }
 
   /** One step of `steps`; returns its loss. */
   async train(steps: number): Promise<number> {
-    const { recipe, step } = this;
-    this.optimizer.rate = recipe.rate * rateAt(step, steps);
-    const cost = tf.tidy(
-      () => this.optimizer.minimize(() => this.loss(step), true, this.variables) as tf.Scalar,
-    );
-    const [loss] = await cost.data();
-    cost.dispose();
-    if (!Number.isFinite(loss)) {
-      throw new Error(`The loss is ${loss} at step ${step + 1}. Start over with --fresh and a lower --rate.`);
-    }
+    const { step } = this;
+    const loss = await this.optimizer.descend(step, steps, () => this.loss(step), this.variables);
     this.step++;
-    this.history.losses.push(loss as number);
-    return loss as number;
+    this.history.losses.push(loss);
+    return loss;
+  }
+
+  async measure(): Promise<number> {
+    const value = await this.accuracy(this.recipe.attention, { batches: 1, hashes: 1 });
+    this.history.accuracies.push({ step: this.step, value });
+    return value;
   }
 
   private loss(step: number): tf.Scalar {
@@ -138,48 +124,27 @@ export class Trainer {
   }
 
   async checkpoint(): Promise<Checkpoint> {
-    const weights = this.made.model.getWeights().map((tensor, n) => ({ name: `weight.${n}`, tensor }));
-    const [iterations, ...moments] = await this.optimizer.getWeights();
-    const tensors = new Map<string, StoredTensor>();
-    for (const { name, tensor } of [
-      ...weights,
-      ...moments.map(({ tensor }, n) => ({ name: `moment.${n}`, tensor })),
-    ]) {
-      tensors.set(name, { shape: tensor.shape, values: (await tensor.data()) as Float32Array<ArrayBuffer> });
-    }
+    const weights = this.made.model.getWeights().map((tensor, n) => [`weight.${n}`, tensor] as const);
+    const { iterations, tensors } = await this.optimizer.stored();
     const about: About = {
       recipe: this.recipe,
       step: this.step,
       trainingStep: this.made.layer.trainingStep,
-      iterations: ((await iterations?.tensor.data()) ?? [0])[0] as number,
+      iterations,
       ...this.history,
     };
-    iterations?.tensor.dispose();
-    return { about, tensors };
+    return { about, tensors: new Map([...(await storedTensors(weights)), ...tensors]) };
   }
 
-  /**
-   * Goes on where a run was left.
-   * @throws Error for a run of another recipe.
-   */
   async restore({ about, tensors }: Checkpoint, path: string): Promise<void> {
     const { recipe, step, trainingStep, iterations, losses, accuracies } = about as About;
-    for (const name of Object.keys(this.recipe) as (keyof Recipe)[]) {
-      if (recipe?.[name] !== this.recipe[name]) {
-        throw new Error(
-          `The checkpoint ${path} is of a run with ${name} ${recipe?.[name]}, not ${this.recipe[name]}. Give the options of that run, another --checkpoint, or --fresh to start over.`,
-        );
-      }
-    }
-    const of = (kind: string) =>
-      [...tensors]
-        .filter(([name]) => name.startsWith(kind))
-        .map(([name, { shape, values }]) => ({ name, tensor: tf.tensor(values, shape as number[]) }));
-    const [weights, moments] = [of('weight.'), of('moment.')];
-    this.made.model.setWeights(weights.map(({ tensor }) => tensor));
-    const count = { name: 'iter', tensor: tf.scalar(iterations, 'int32') };
-    await this.optimizer.setWeights([count, ...moments]);
-    tf.dispose([weights, moments, count].flat().map(({ tensor }) => tensor));
+    sameRecipe(path, recipe, this.recipe);
+    const weights = [...tensors]
+      .filter(([name]) => name.startsWith('weight.'))
+      .map(([, { shape, values }]) => tf.tensor(values, [...shape]));
+    this.made.model.setWeights(weights);
+    tf.dispose(weights);
+    await this.optimizer.restore(iterations, tensors);
     this.made.layer.trainingStep = trainingStep;
     this.step = step;
     this.history.losses.push(...losses);
@@ -190,10 +155,4 @@ export class Trainer {
     this.made.model.dispose();
     this.optimizer.dispose();
   }
-}
-
-/** The share of the highest rate: a linear rise, then half a cosine. */
-function rateAt(step: number, steps: number): number {
-  const fall = 0.5 * (1 + Math.cos((Math.PI * Math.min(step, steps)) / steps));
-  return Math.min(1, (step + 1) / WARM_UP) * (LEAST_RATE + (1 - LEAST_RATE) * fall);
 }

@@ -2,7 +2,8 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { maskedSoftmax } from './composed/softmax.js';
 import { type Windows, windows } from './composed/windows.js';
-import { dropoutWeights } from './dropout.js';
+import { scaledDotProductAttention } from './dense/scaledDotProduct.js';
+import { type Dropout, dropoutWeights } from './dropout.js';
 import type { LocalAttentionOptions } from './options.js';
 import type { Shape } from './settings.js';
 import { Door } from './validate.js';
@@ -18,7 +19,8 @@ interface Chunks extends Windows {
  * shorter, and each chunk attends to itself, P chunks before and A after. Queries and keys are their own
  * tensors, taken as they are, and a token sees itself (Hugging Face's LocalSelfAttention).
  *
- * Made of tf ops, with their gradients, on every backend. Time and memory grow with L·(1+P+A)·C.
+ * On the `webgpu` backend chunks go through the fused kernels of {@link scaledDotProductAttention}, unless weights are
+ * dropped; else it is made of tf ops. It is differentiable, once. Time and memory grow with L·(1+P+A)·C.
  *
  * @param q `[B, H, L, D]`, `[H, L, D]` or `[L, D]`, float32: queries.
  * @param k the same: keys.
@@ -36,31 +38,58 @@ export function localAttention(q: Tensor, k: Tensor, v: Tensor, options: LocalAt
       return tf.zeros(v.shape);
     }
     const chunks = chunksOf(L, lengths);
-    const { n, C, W } = chunks;
-    const blocks = B * H * n;
-    const queries = windows(tf.reshape(q, [B * H, L, D]), { ...chunks, P: 0, A: 0 });
-    const keys = windows(tf.reshape(k, [B * H, L, D]), chunks);
-    const values = windows(tf.reshape(v, [B * H, L, E]), chunks);
-    const admitted = admittedPairs(shape, chunks, causal, options.mask);
-    const logits = tf.matMul(tf.mul(queries, scale), keys, false, true);
-    const kept =
-      p === 0
-        ? undefined
-        : tf.tensor(
-            dropoutWeights(shape, { p, seed }, 0, {
-              blocks: n,
-              ...tokensOf(chunks),
-              queriesPerBlock: C,
-              keysPerBlock: W,
-            }),
-            [blocks, C, W],
-          );
-    const { out } = maskedSoftmax(logits, admitted, values, kept);
-    const attended = tf.slice(tf.reshape(out, [B * H, n * C, E]), [0, 0, 0], [B * H, L, E]);
-    const saw = tf.slice(tf.reshape(tf.max(admitted, 2), [B * H, n * C, 1]), [0, 0, 0], [B * H, L, 1]);
+    const parts: Parts = {
+      queries: windows(tf.reshape(q, [B * H, L, D]), { ...chunks, P: 0, A: 0 }),
+      keys: windows(tf.reshape(k, [B * H, L, D]), chunks),
+      values: windows(tf.reshape(v, [B * H, L, E]), chunks),
+      admitted: admittedPairs(shape, chunks, causal, options.mask),
+    };
+    const slots = chunks.n * chunks.C;
+    const out =
+      p === 0 ? attendExactly(parts, scale) : attendDropping(parts, scale, shape, chunks, { p, seed });
+    const attended = tf.slice(tf.reshape(out, [B * H, slots, E]), [0, 0, 0], [B * H, L, E]);
+    if (options.mask === undefined) {
+      return tf.reshape(attended, v.shape); // every query sees itself
+    }
+    const seen = tf.reshape(tf.max(parts.admitted, 2), [B * H, slots, 1]);
+    const saw = tf.slice(seen, [0, 0, 0], [B * H, L, 1]);
     const own = tf.mul(tf.reshape(v, [B * H, L, E]), tf.sub(1, saw));
     return tf.reshape(tf.add(attended, own), v.shape);
   });
+}
+
+/** All chunks, and what they see. */
+interface Parts {
+  /** `[B·H·n, C, D]` */
+  readonly queries: Tensor;
+  /** `[B·H·n, W, D]` */
+  readonly keys: Tensor;
+  /** `[B·H·n, W, E]` */
+  readonly values: Tensor;
+  /** `[B·H·n, C, W]` */
+  readonly admitted: Tensor;
+}
+
+/** Each chunk as a sequence of its own: on WebGPU a fused kernel, forward and backward. */
+function attendExactly({ queries, keys, values, admitted }: Parts, scale: number): Tensor {
+  const mask = tf.cast(tf.expandDims(admitted, 1), 'bool');
+  const [q, k, v] = [queries, keys, values].map((x) => tf.expandDims(x, 1)) as [Tensor, Tensor, Tensor];
+  return scaledDotProductAttention(q, k, v, { scale, mask });
+}
+
+/** The same with dropout, whose pairs are known by their places in the whole sequence. */
+function attendDropping(
+  { queries, keys, values, admitted }: Parts,
+  scale: number,
+  shape: Shape,
+  chunks: Chunks,
+  dropout: Dropout,
+): Tensor {
+  const { n, C, W } = chunks;
+  const places = { blocks: n, ...tokensOf(chunks), queriesPerBlock: C, keysPerBlock: W };
+  const kept = tf.tensor(dropoutWeights(shape, dropout, 0, places), admitted.shape);
+  const logits = tf.matMul(tf.mul(queries, scale), keys, false, true);
+  return maskedSoftmax(logits, admitted, values, kept).out;
 }
 
 function chunksOf(L: number, { C, P, A, wrap }: Omit<Chunks, 'n' | 'W'>): Chunks {

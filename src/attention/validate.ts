@@ -374,6 +374,13 @@ export class Door {
     return value;
   }
 
+  finite(option: string, value: number): number {
+    if (!Number.isFinite(value)) {
+      throw this.range(`\`${option}\` must be a finite number, got ${show(value)}.`);
+    }
+    return value;
+  }
+
   private scale(value: Scale | undefined, D: number): number {
     if (value === '1/sqrt(D)') {
       return 1 / Math.sqrt(D);

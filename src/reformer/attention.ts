@@ -92,9 +92,14 @@ export class LshLayer extends AttentionLayer {
       return { out: denseAttention(queries, values, exact) };
     }
     const options = { ...this.options(call), ...(call.mask && { mask: call.mask }) };
-    const rotations = call.rotations?.[call.rotations.length === 1 ? 0 : this.place];
+    const rotations = this.rotationsOf(call);
     const hashed = buckets ?? lshBuckets(queries, { ...options, ...(rotations && { rotations }) });
     return { out: lshAttention(queries, values, { ...options, buckets: hashed }), buckets: hashed };
+  }
+
+  /** What the layer hashes by, where the call gives it. */
+  rotationsOf({ rotations }: Call): Tensor | undefined {
+    return rotations?.[rotations.length === 1 ? 0 : this.place];
   }
 
   /** The options of {@link lshAttention} that are no tensors, as a cache is made with them too. */

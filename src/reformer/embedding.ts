@@ -21,6 +21,30 @@ export function embed(ids: Tensor2D, config: ReformerConfig, weights: Weights, c
   return tf.add(dropped, dropElements(everywhere, { p, seed: seedOf(call, -1, 'outer') }, whole));
 }
 
+/** What enters the first layer of tokens `ids [B, T]` that stand at `positions [B][T]`, without dropout. */
+export function embedAt(ids: Tensor2D, positions: Places, config: ReformerConfig, weights: Weights): Tensor {
+  const tokens = tf.gather(weights.get('word_embeddings.weight'), ids);
+  return tf.add(tokens, vectorsAt(positions, config, weights.under('position_embeddings')));
+}
+
+/** Rows of positions. */
+type Places = readonly (readonly number[])[];
+
+function vectorsAt(positions: Places, config: ReformerConfig, weights: Weights): Tensor {
+  const [B, T] = [positions.length, positions[0]?.length ?? 0];
+  const pick = (table: Tensor, indexOf: (position: number) => number) => {
+    const indices = tf.tensor1d(positions.flat().map(indexOf), 'int32');
+    const width = table.shape[table.rank - 1] as number;
+    return tf.reshape(tf.gather(tf.reshape(table, [-1, width]), indices), [B, T, width]);
+  };
+  if (!config.axial_pos_embds) {
+    return pick(weights.get('embedding.weight'), (position) => position);
+  }
+  const columns = config.axial_pos_shape[1] as number;
+  const row = pick(weights.get('weights.0'), (position) => Math.floor(position / columns));
+  return tf.concat([row, pick(weights.get('weights.1'), (position) => position % columns)], 2);
+}
+
 /**
  * Rows of `table [V, width]` by ids. The gradient of tfjs's gather adds up in the order in which threads come, or in
  * quadratic time; here it is a product with what the ids stand for, a slice of tokens at a time.

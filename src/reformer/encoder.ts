@@ -1,10 +1,10 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type AttentionLayer, LocalLayer, LshLayer } from './attention.js';
 import { type Call, seedOf, type Weights } from './call.js';
 import type { ReformerConfig } from './config.js';
 import { dropElements } from './dropout.js';
-import { embed } from './embedding.js';
+import { embed, embedAt } from './embedding.js';
 import { FeedForward } from './feedForward.js';
 import type { Batch } from './inputs.js';
 import { layerNorm } from './linear.js';
@@ -26,6 +26,11 @@ export class Encoder {
   /** `[B, L, hidden_size]` */
   embed({ ids }: Batch, call: Call): Tensor {
     return embed(ids, this.config, this.weights.under('embeddings'), call);
+  }
+
+  /** The same of tokens `ids [B, T]` at `positions [B][T]`, in a call that does not train. */
+  embedAt(ids: Tensor2D, positions: readonly (readonly number[])[]): Tensor {
+    return embedAt(ids, positions, this.config, this.weights.under('embeddings'));
   }
 
   /** The streams after the last layer, side by side, `[B, L, 2·hidden_size]`. */

@@ -14,6 +14,8 @@ export { type SaveReformerOptions, saveReformer } from './checkpoint/saveReforme
 export { type Architecture, configJson, type ReformerConfig, readConfig } from './config.js';
 export type { Encoder } from './encoder.js';
 export type { FeedForward } from './feedForward.js';
+export type { GeneratedTokens } from './generate/generate.js';
+export type { Ending, Generated, GenerateOptions, GenerationProgress } from './generate/options.js';
 export type { Rows } from './inputs.js';
 export { ReformerLayer, type ReformerLayerArgs, reformerLayer } from './layer.js';
 export { Reformer, type ReformerOptions } from './model.js';

@@ -6,6 +6,9 @@ import { type Call, Weights } from './call.js';
 import { type ReformerConfig, readConfig } from './config.js';
 import { reconstructionDrift } from './drift.js';
 import { Encoder } from './encoder.js';
+import { type GeneratedTokens, generate, stream } from './generate/generate.js';
+import type { DecodingModel } from './generate/modelCache.js';
+import type { Generated, GenerateOptions } from './generate/options.js';
 import { classify, classLoss, decoderOf, languageLoss } from './head.js';
 import { type Batch, labelsOf, maskOf, padded, type Rows, tokensOf } from './inputs.js';
 import { maxLength } from './lengths.js';
@@ -149,6 +152,27 @@ export class Reformer {
   }
 
   /**
+   * Goes on with prompts, token by token: what `logits(ids, { window: 'bucket' })` says of the next token is asked for
+   * without computing earlier ones again. Each text's positions begin at 0, whatever the lengths of the others.
+   *
+   * @param ids prompts as rows of numbers, of any lengths, or `[B, L]` int32.
+   * @returns the new tokens of each, also of a call that its `signal` has ended.
+   * @throws RangeError or TypeError naming the argument or option, its rule and a way out; Error for a model that is no
+   * decoder with a language model's head.
+   */
+  async generate(ids: Rows, options: GenerateOptions = {}): Promise<Generated> {
+    return await generate(this.decoding('generate'), ids, options);
+  }
+
+  /**
+   * {@link generate} as it goes: `for await (const [token] of model.stream([prompt])) …`. Each step has a token of each
+   * text, or undefined for one that has ended. Leaving the loop ends the call, and gives back what it held.
+   */
+  stream(ids: Rows, options: GenerateOptions = {}): AsyncGenerator<GeneratedTokens, Generated, undefined> {
+    return stream(this.decoding('stream'), ids, options);
+  }
+
+  /**
    * How exact training's recomputation is: for each layer, the first one first, the largest difference between its
    * inputs as they were and as they follow from the last layer's outputs.
    */
@@ -173,6 +197,17 @@ export class Reformer {
 
   private get classifies(): boolean {
     return this.settings.architectures[0] === 'ReformerForSequenceClassification';
+  }
+
+  private decoding(name: string): DecodingModel {
+    const { settings: config, encoder } = this;
+    if (config.architectures[0] !== 'ReformerModelWithLMHead') {
+      throw new Door(`Reformer.${name}`).failure(
+        `a ${config.architectures[0]} does not say what comes next. Make a ReformerModelWithLMHead, with \`is_decoder\`.`,
+      );
+    }
+    const bucketsOf = (length: number) => this.bucketsOf(length, 'bucket');
+    return { config, encoder, decoder: decoderOf(config, this.all), bucketsOf };
   }
 
   private doorOf(name: string, wayOut: string): Door {

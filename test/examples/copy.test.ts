@@ -1,12 +1,12 @@
 /** Training on the duplication task, as a user would run it: stopped, resumed, drawn and refused. */
-import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readCheckpoint, writeCheckpoint } from '../../examples/copy/checkpoint.js';
 import { parsedCommand } from '../../examples/copy/command.js';
 import { sequences } from '../../examples/copy/task.js';
+import { readCheckpoint, writeCheckpoint } from '../../examples/training/checkpoint.js';
+import { type Ended, interrupted, run } from './commands.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lsh-copy-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -39,39 +39,6 @@ const historyOf = (name: string) =>
     losses: number[];
     accuracies: { step: number; value: number }[];
   };
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(args: string[]): Promise<Ended> {
-  return new Promise((resolve) =>
-    execFile(process.execPath, args, (error, stdout, stderr) =>
-      resolve({ code: (error?.code as number | undefined) ?? 0, stdout, stderr }),
-    ),
-  );
-}
-
-/** Runs until standard output says `until`, then does what Ctrl-C does: interrupts the whole group. */
-function interrupted(args: string[], until: string): Promise<Ended> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { detached: true });
-    let [stdout, stderr, sent] = ['', '', false];
-    child.stdout.on('data', (text) => {
-      stdout += text;
-      if (!sent && stdout.includes(until)) {
-        sent = true;
-        process.kill(-(child.pid as number), 'SIGINT');
-      }
-    });
-    child.stderr.on('data', (text) => {
-      stderr += text;
-    });
-    child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
-  });
-}
 
 describe('a run', () => {
   let whole: Ended;

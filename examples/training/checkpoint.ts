@@ -21,9 +21,9 @@ export interface Checkpoint {
 
 /** Writes beside `path`, then renames: whenever the process ends, `path` is whole, the old one or the new. */
 export function writeCheckpoint(path: string, { about, tensors }: Checkpoint): void {
-  const metadata = { about: JSON.stringify(about), sha256: digest(tensors) };
-  const bytes = writeSafetensors({ tensors, metadata });
-
+  const metadata = { about: JSON.stringify(about) };
+  const sha256 = digest(tensors, metadata);
+  const bytes = writeSafetensors({ tensors, metadata: { ...metadata, sha256 } });
   mkdirSync(dirname(path), { recursive: true });
   const partial = `${path}.partial`;
   const file = openSync(partial, 'w');
@@ -47,7 +47,12 @@ export function readCheckpoint(path: string): Checkpoint | undefined {
     return undefined;
   }
   try {
-    return parsed(readFileSync(path));
+    const { tensors, metadata } = parseSafetensors(readFileSync(path));
+    const about = metadata.about as string;
+    if (digest(tensors, { about }) !== metadata.sha256) {
+      throw new Error('The digest is another.');
+    }
+    return { about: JSON.parse(about), tensors };
   } catch (cause) {
     throw new Error(
       `The checkpoint ${path} cannot be read: it is damaged, or another program’s. Start over with --fresh, or move it away.`,
@@ -56,18 +61,22 @@ export function readCheckpoint(path: string): Checkpoint | undefined {
   }
 }
 
-function parsed(file: Buffer): Checkpoint {
-  const { tensors, metadata } = parseSafetensors(file);
-  if (metadata.about === undefined || digest(tensors) !== metadata.sha256) {
-    throw new Error('The digest is another.');
-  }
-  return { about: JSON.parse(metadata.about), tensors };
+/** Of the file as it would be without a digest. */
+function digest(tensors: Checkpoint['tensors'], metadata: Readonly<Record<string, string>>): string {
+  return createHash('sha256').update(writeSafetensors({ tensors, metadata })).digest('hex');
 }
 
-function digest(tensors: Checkpoint['tensors']): string {
-  const hash = createHash('sha256');
-  for (const [name, { shape, values }] of tensors) {
-    hash.update(JSON.stringify([name, shape])).update(values);
+/**
+ * Refuses to go on with a run of other settings.
+ * @throws Error that names the first that differs.
+ */
+export function sameRecipe(path: string, saved: object | undefined, wanted: object): void {
+  for (const [name, value] of Object.entries(wanted)) {
+    const other = saved?.[name as keyof typeof saved];
+    if (other !== value) {
+      throw new Error(
+        `The checkpoint ${path} is of a run with ${name} ${other}, not ${value}. Give the options of that run, another --checkpoint, or --fresh to start over.`,
+      );
+    }
   }
-  return hash.digest('hex');
 }

@@ -1,0 +1,241 @@
+import type { Tensor2D } from '@tensorflow/tfjs-core';
+import { Door } from '../../attention/validate.js';
+import type { Call } from '../call.js';
+import type { Rows } from '../inputs.js';
+import { readCall } from '../options.js';
+import { BeamSearch } from './beams.js';
+import type { Positions } from './localCache.js';
+import { type DecodingModel, ModelCache } from './modelCache.js';
+import {
+  type Ending,
+  type Generated,
+  type GenerateOptions,
+  type GenerateSettings,
+  readGenerate,
+} from './options.js';
+import { type Prompts, padLeft, readPrompts } from './prompts.js';
+import { draw, likeliest, logSoftmax, probabilities, randomNumber } from './sampling.js';
+
+/** A new token of each prompt's text; undefined for one that has ended. */
+export type GeneratedTokens = readonly (number | undefined)[];
+
+/** A call, checked, and where it is. */
+interface Run {
+  readonly prompts: Prompts;
+  readonly settings: GenerateSettings;
+  readonly cache: ModelCache;
+  readonly aborted: () => boolean;
+  /** Called with how many tokens of the prompts are read, and how many are new. */
+  readonly report: (readTokens: number, newTokens: number) => void;
+}
+
+/** A text as it grows. */
+interface Text {
+  readonly tokens: number[];
+  logProbability: number;
+  ending: Ending;
+}
+
+/** {@link Reformer.generate} */
+export async function generate(
+  model: DecodingModel,
+  ids: Rows,
+  options: GenerateOptions,
+): Promise<Generated> {
+  const run = await open(new Door('Reformer.generate'), model, ids, options);
+  try {
+    if (run.settings.numBeams > 1) {
+      return await searchBeams(run);
+    }
+    const texts = sample(run);
+    let step = await texts.next();
+    while (!step.done) {
+      step = await texts.next();
+    }
+    return step.value;
+  } finally {
+    run.cache.dispose();
+  }
+}
+
+/** {@link Reformer.stream} */
+export async function* stream(
+  model: DecodingModel,
+  ids: Rows,
+  options: GenerateOptions,
+): AsyncGenerator<GeneratedTokens, Generated, undefined> {
+  const door = new Door('Reformer.stream');
+  if ((options.numBeams ?? 1) !== 1) {
+    throw door.range('`numBeams` must be 1: which beam is best is known at the end. Use generate().');
+  }
+  const run = await open(door, model, ids, options);
+  try {
+    return yield* sample(run);
+  } finally {
+    run.cache.dispose();
+  }
+}
+
+async function open(door: Door, model: DecodingModel, ids: Rows, options: GenerateOptions): Promise<Run> {
+  const { config } = model;
+  const { mask, numHashes, rotations, hashSeed, signal, onProgress } = options;
+  const prompts = await readPrompts(door, ids, mask, config.vocab_size);
+  const promptTokens = Math.max(...prompts.map((prompt) => prompt.length));
+  const settings = readGenerate(door, options, config, promptTokens);
+  const hashing = {
+    ...(numHashes !== undefined && { numHashes }),
+    ...(rotations !== undefined && { rotations }),
+    ...(hashSeed !== undefined && { seed: hashSeed }),
+  };
+  const { keepActivations: _, ...read } = readCall(door, { ...hashing, window: 'bucket' }, config, 0);
+  const most = promptTokens + settings.maxNewTokens;
+  const call: Call = { ...read, numBuckets: model.bucketsOf(most) };
+  return {
+    ...{ prompts, settings },
+    cache: new ModelCache(model, call, most),
+    aborted: () => signal?.aborted === true,
+    report: (readTokens, newTokens) => onProgress?.({ promptTokens, readTokens, newTokens }),
+  };
+}
+
+/** Follows each prompt's text token by token. */
+async function* sample(run: Run): AsyncGenerator<GeneratedTokens, Generated, undefined> {
+  const { prompts, settings, cache } = run;
+  const texts = prompts.map((): Text => ({ tokens: [], logProbability: 0, ending: 'aborted' }));
+  let live = [...prompts.keys()];
+  let logits = await readIn(run);
+  while (logits !== undefined) {
+    const chosen: (number | undefined)[] = prompts.map(() => undefined);
+    const goingOn: number[] = [];
+    for (const [row, b] of live.entries()) {
+      chosen[b] = addToken(texts[b] as Text, logits[row] as Float32Array, b, settings);
+      if ((texts[b] as Text).ending === 'aborted') {
+        goingOn.push(row);
+      }
+    }
+    run.report(longest(prompts), longest(texts.map(({ tokens }) => tokens)));
+    yield chosen;
+    if (goingOn.length === 0) {
+      break;
+    }
+    if (goingOn.length < live.length) {
+      cache.reorder(goingOn);
+      live = goingOn.map((row) => live[row] as number);
+    }
+    const last = live.map((b) => (texts[b] as Text).tokens.at(-1) as number);
+    const places = live.map((b) => (prompts[b]?.length ?? 0) + (texts[b] as Text).tokens.length - 1);
+    logits = await next(run, last, places);
+  }
+  return generated(texts);
+}
+
+/** Chooses a text's next token, and says whether it is the last: the text is `'aborted'` as long as it is not. */
+function addToken(text: Text, logits: Float32Array, b: number, settings: GenerateSettings): number {
+  const { temperature, seed, stopTokens, maxNewTokens } = settings;
+  const token =
+    temperature === 0
+      ? likeliest(logits)
+      : draw(probabilities(logits, settings), randomNumber(seed, b, text.tokens.length));
+  text.tokens.push(token);
+  text.logProbability += logSoftmax(logits)[token] as number;
+  if (stopTokens.has(token)) {
+    text.ending = 'stop';
+  } else if (text.tokens.length === maxNewTokens) {
+    text.ending = 'length';
+  }
+  return token;
+}
+
+/** Follows the best texts of each prompt, side by side. */
+async function searchBeams(run: Run): Promise<Generated> {
+  const { prompts, settings, cache } = run;
+  const searches = prompts.map(() => new BeamSearch(settings));
+  let logits = await readIn(run);
+  for (let count = 1; logits !== undefined; count++) {
+    const from: number[] = [];
+    const tokens: number[] = [];
+    const places: number[] = [];
+    let first = 0;
+    for (const [b, search] of searches.entries()) {
+      const { width } = search;
+      for (const step of search.advance(logits.slice(first, first + width))) {
+        from.push(first + step.from);
+        tokens.push(step.token);
+        places.push((prompts[b]?.length ?? 0) + count - 1);
+      }
+      first += width;
+    }
+    run.report(longest(prompts), count);
+    if (from.length === 0) {
+      break;
+    }
+    cache.reorder(from);
+    logits = await next(run, tokens, places);
+  }
+  return generated(
+    searches.map(({ best, width }) => ({
+      tokens: [...best.tokens],
+      logProbability: best.sum,
+      ending: width > 0 ? 'aborted' : best.stopped ? 'stop' : 'length',
+    })),
+  );
+}
+
+/** The prompts, a slice at a time, and the logits after them; none where the call is aborted. */
+async function readIn(run: Run): Promise<Float32Array[] | undefined> {
+  const { ids, positions } = padLeft(run.prompts);
+  const { sliceLength } = run.settings;
+  const L = longest(ids);
+  let logits: Float32Array[] | undefined;
+  for (let first = 0; first < L; first += sliceLength) {
+    const part = (rows: Positions) => rows.map((row) => row.slice(first, first + sliceLength));
+    await othersTurn();
+    if (run.aborted()) {
+      return undefined;
+    }
+    logits = await rowsOf(run.cache.append(part(ids), part(positions)));
+    run.report(Math.min(L, first + sliceLength), 0);
+  }
+  return logits;
+}
+
+/** The logits after one more token of each text; none where the call is aborted. */
+async function next(run: Run, tokens: readonly number[], places: readonly number[]) {
+  await othersTurn();
+  return run.aborted()
+    ? undefined
+    : await rowsOf(
+        run.cache.append(
+          tokens.map((token) => [token]),
+          places.map((place) => [place]),
+        ),
+      );
+}
+
+/** Lets timers, signals and screens have their turn, which values that are at hand would not. */
+function othersTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+/** The values of a matrix by rows; the tensor is disposed. */
+async function rowsOf(matrix: Tensor2D): Promise<Float32Array[]> {
+  const [rows, columns] = matrix.shape;
+  try {
+    const values = await matrix.data<'float32'>();
+    return Array.from({ length: rows }, (_, row) => values.subarray(row * columns, (row + 1) * columns));
+  } finally {
+    matrix.dispose();
+  }
+}
+
+function longest(rows: Positions): number {
+  return Math.max(...rows.map((row) => row.length));
+}
+
+function generated(texts: readonly Text[]): Generated {
+  return {
+    tokens: texts.map(({ tokens }) => tokens),
+    endings: texts.map(({ ending }) => ending),
+    logProbabilities: texts.map(({ logProbability }) => logProbability),
+  };
+}

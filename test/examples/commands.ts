@@ -1,0 +1,37 @@
+/** Commands as a user runs and stops them. */
+import { execFile, spawn } from 'node:child_process';
+
+/** How a command ended. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs Node. */
+export function run(args: string[]): Promise<Ended> {
+  return new Promise((resolve) =>
+    execFile(process.execPath, args, (error, stdout, stderr) =>
+      resolve({ code: (error?.code as number | undefined) ?? 0, stdout, stderr }),
+    ),
+  );
+}
+
+/** Runs until standard output says `until`, then does what Ctrl-C does: interrupts the whole group. */
+export function interrupted(args: string[], until: string): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, args, { detached: true });
+    let [stdout, stderr, sent] = ['', '', false];
+    child.stdout.on('data', (text) => {
+      stdout += text;
+      if (!sent && stdout.includes(until)) {
+        sent = true;
+        process.kill(-(child.pid as number), 'SIGINT');
+      }
+    });
+    child.stderr.on('data', (text) => {
+      stderr += text;
+    });
+    child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
+  });
+}
