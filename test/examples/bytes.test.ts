@@ -13,7 +13,7 @@ import { type Ended, interrupted, run } from './commands.js';
 const folder = mkdtempSync(join(tmpdir(), 'lsh-bytes-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const STEPS = 50;
+const STEPS = 30;
 /** A slow adapter compiles for a minute, in milliseconds. */
 const PATIENCE = 400_000;
 const SMALL = [
@@ -45,9 +45,9 @@ describe('a run', () => {
     expect([step, losses.length, heldOut.length]).toEqual([STEPS, STEPS, 2]);
     // Guessing takes 8 bits.
     expect(losses[0]).toBeGreaterThan(7);
-    expect(heldOut.at(-1)?.value).toBeLessThan(5.2);
+    expect(heldOut.at(-1)?.value).toBeLessThan(5.5);
     expect(whole.stdout).toMatch(
-      /step 50 of 50 +training \d\.\d+ bits\/byte +held out \d\.\d+ +[\d,]+ tokens\/s/,
+      /step 30 of 30 +training \d\.\d+ bits\/byte +held out \d\.\d+ +[\d,]+ tokens\/s/,
     );
     expect(whole.stdout).toMatch(
       /this Reformer, LSH-1 +\d\.\d+\n +with exact attention +– +train it with: .*--dense/,
@@ -61,9 +61,9 @@ describe('a run', () => {
   });
 
   test('that Ctrl-C stopped goes on as if it had not', { timeout: PATIENCE }, async () => {
-    const first = await interrupted(command('parts'), 'step 25 of 50');
+    const first = await interrupted(command('parts'), 'step 25 of 30');
     expect(first.code).toBe(130);
-    expect(first.stdout).toMatch(/Stopped after step \d+ of 50. The same command goes on/);
+    expect(first.stdout).toMatch(/Stopped after step \d+ of 30. The same command goes on/);
     const stopped = historyOf('parts').step;
     expect(stopped).toBeGreaterThanOrEqual(25);
     expect(stopped).toBeLessThan(STEPS);

@@ -1,33 +1,13 @@
-import type { Tensor2D } from '@tensorflow/tfjs-core';
 import { Door } from '../../attention/validate.js';
-import type { Call } from '../call.js';
 import type { Rows } from '../inputs.js';
-import { readCall } from '../options.js';
 import { BeamSearch } from './beams.js';
-import type { Positions } from './localCache.js';
-import { type DecodingModel, ModelCache } from './modelCache.js';
-import {
-  type Ending,
-  type Generated,
-  type GenerateOptions,
-  type GenerateSettings,
-  readGenerate,
-} from './options.js';
-import { type Prompts, padLeft, readPrompts } from './prompts.js';
+import type { DecodingModel } from './modelCache.js';
+import type { Ending, Generated, GenerateOptions, GenerateSettings } from './options.js';
+import { longest, next, open, type Run, readIn } from './run.js';
 import { draw, likeliest, logSoftmax, probabilities, randomNumber } from './sampling.js';
 
 /** A new token of each prompt's text; undefined for one that has ended. */
 export type GeneratedTokens = readonly (number | undefined)[];
-
-/** A call, checked, and where it is. */
-interface Run {
-  readonly prompts: Prompts;
-  readonly settings: GenerateSettings;
-  readonly cache: ModelCache;
-  readonly aborted: () => boolean;
-  /** Called with how many tokens of the prompts are read, and how many are new. */
-  readonly report: (readTokens: number, newTokens: number) => void;
-}
 
 /** A text as it grows. */
 interface Text {
@@ -74,28 +54,6 @@ export async function* stream(
   } finally {
     run.cache.dispose();
   }
-}
-
-async function open(door: Door, model: DecodingModel, ids: Rows, options: GenerateOptions): Promise<Run> {
-  const { config } = model;
-  const { mask, numHashes, rotations, hashSeed, signal, onProgress } = options;
-  const prompts = await readPrompts(door, ids, mask, config.vocab_size);
-  const promptTokens = Math.max(...prompts.map((prompt) => prompt.length));
-  const settings = readGenerate(door, options, config, promptTokens);
-  const hashing = {
-    ...(numHashes !== undefined && { numHashes }),
-    ...(rotations !== undefined && { rotations }),
-    ...(hashSeed !== undefined && { seed: hashSeed }),
-  };
-  const { keepActivations: _, ...read } = readCall(door, { ...hashing, window: 'bucket' }, config, 0);
-  const most = promptTokens + settings.maxNewTokens;
-  const call: Call = { ...read, numBuckets: model.bucketsOf(most) };
-  return {
-    ...{ prompts, settings },
-    cache: new ModelCache(model, call, most),
-    aborted: () => signal?.aborted === true,
-    report: (readTokens, newTokens) => onProgress?.({ promptTokens, readTokens, newTokens }),
-  };
 }
 
 /** Follows each prompt's text token by token. */
@@ -179,57 +137,6 @@ async function searchBeams(run: Run): Promise<Generated> {
       ending: width > 0 ? 'aborted' : best.stopped ? 'stop' : 'length',
     })),
   );
-}
-
-/** The prompts, a slice at a time, and the logits after them; none where the call is aborted. */
-async function readIn(run: Run): Promise<Float32Array[] | undefined> {
-  const { ids, positions } = padLeft(run.prompts);
-  const { sliceLength } = run.settings;
-  const L = longest(ids);
-  let logits: Float32Array[] | undefined;
-  for (let first = 0; first < L; first += sliceLength) {
-    const part = (rows: Positions) => rows.map((row) => row.slice(first, first + sliceLength));
-    await othersTurn();
-    if (run.aborted()) {
-      return undefined;
-    }
-    logits = await rowsOf(run.cache.append(part(ids), part(positions)));
-    run.report(Math.min(L, first + sliceLength), 0);
-  }
-  return logits;
-}
-
-/** The logits after one more token of each text; none where the call is aborted. */
-async function next(run: Run, tokens: readonly number[], places: readonly number[]) {
-  await othersTurn();
-  return run.aborted()
-    ? undefined
-    : await rowsOf(
-        run.cache.append(
-          tokens.map((token) => [token]),
-          places.map((place) => [place]),
-        ),
-      );
-}
-
-/** Lets timers, signals and screens have their turn, which values that are at hand would not. */
-function othersTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
-}
-
-/** The values of a matrix by rows; the tensor is disposed. */
-async function rowsOf(matrix: Tensor2D): Promise<Float32Array[]> {
-  const [rows, columns] = matrix.shape;
-  try {
-    const values = await matrix.data<'float32'>();
-    return Array.from({ length: rows }, (_, row) => values.subarray(row * columns, (row + 1) * columns));
-  } finally {
-    matrix.dispose();
-  }
-}
-
-function longest(rows: Positions): number {
-  return Math.max(...rows.map((row) => row.length));
 }
 
 function generated(texts: readonly Text[]): Generated {
