@@ -18,6 +18,7 @@ import denseDelta from '../../kernels/dense/delta.wgsl?raw';
 import denseForward from '../../kernels/dense/forward.wgsl?raw';
 import denseForwardSubgroup from '../../kernels/dense/forward_subgroup.wgsl?raw';
 import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
+import hashMinhash from '../../kernels/hash/minhash.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
 import hashRotateSubgroup from '../../kernels/hash/rotate_subgroup.wgsl?raw';
 import probeCopy from '../../kernels/probe/copy.wgsl?raw';
@@ -140,6 +141,11 @@ export const kernels = {
       { name: 'halves', type: 'u32', length: 20 },
     ],
     buffers: { qk: 'read', signs: 'read', mask: 'read', buckets: 'write' },
+  },
+  'hash/minhash': {
+    code: hashMinhash,
+    params: u32('k', 'tiles', 'workgroups'),
+    buffers: { words: 'read', offsets: 'read', constants: 'read', signatures: 'write' },
   },
   'sort/count': {
     code: sortCount,
