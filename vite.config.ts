@@ -10,6 +10,7 @@ export default defineConfig({
       entry: {
         index: 'src/index.ts',
         layers: 'src/layers/index.ts',
+        search: 'src/search/index.ts',
         webgpu: 'src/webgpu/device.ts',
         node: 'src/node/index.ts',
       },

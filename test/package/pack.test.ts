@@ -32,6 +32,7 @@ test('the package holds the library, the kernels and its papers, nothing else', 
     'dist/index.js',
     'dist/layers.js',
     'dist/node.js',
+    'dist/search.js',
     'dist/webgpu.js',
   ]) {
     expect(files).toContain(file);

@@ -1,0 +1,13 @@
+import type { FamilyConfig, FamilyFactory, FamilyWeights, VectorFamily } from './family.js';
+
+/** The factories of all families for vectors that an index can be saved with, by name. */
+export const families: Readonly<Record<string, FamilyFactory<VectorFamily>>> = {};
+
+/** The family of a name, or undefined if there is no such name. */
+export function restoreFamily(
+  name: string,
+  config: FamilyConfig,
+  weights: FamilyWeights,
+): VectorFamily | undefined {
+  return Object.hasOwn(families, name) ? families[name]?.(config, weights) : undefined;
+}

@@ -1,0 +1,7 @@
+export type {
+  FamilyConfig,
+  FamilyWeights,
+  HashFamily,
+  Rows,
+  VectorFamily,
+} from '../hashing/family.js';
