@@ -28,6 +28,8 @@ export const LOGISTIC: SmoothLoss = {
 export interface Problem {
   /** `[n, D]` */
   readonly x: Tensor;
+  /** The same as `[D, n]`: some backends are slow where they must transpose in a product. */
+  readonly xTransposed: Tensor;
   /** `[n, M]`, ±1. */
   readonly y: Tensor;
   readonly C: number;
@@ -62,20 +64,23 @@ export async function solveByNewton(problem: Problem, start: Tensor, tolerance: 
 }
 
 /** The weights after a step, and the longest gradient before it, as part of its length at zero. */
-function newtonStep({ x, y, C, loss }: Problem, w: Tensor): [Tensor, Tensor] {
+function newtonStep({ x, xTransposed, y, C, loss }: Problem, w: Tensor): [Tensor, Tensor] {
   const z = tf.mul(y, tf.matMul(x, w));
-  const pulled = (pull: Tensor) => tf.matMul(x, tf.mul(C, tf.mul(y, pull)), true);
+  const pulled = (pull: Tensor) => tf.matMul(xTransposed, tf.mul(C, tf.mul(y, pull)));
   const descent = tf.sub(pulled(loss.pull(z)), w);
   const atZero = pulled(loss.pull(tf.zerosLike(z)));
   const worst = tf.max(tf.div(norms(descent), tf.maximum(norms(atZero), 1e-30)));
 
   const curvature = tf.mul(C, loss.curvature(z));
-  const hessian = (v: Tensor) => tf.add(v, tf.matMul(x, tf.mul(curvature, tf.matMul(x, v)), true));
+  const hessian = (v: Tensor) => tf.add(v, tf.matMul(xTransposed, tf.mul(curvature, tf.matMul(x, v))));
   const direction = conjugateGradients(hessian, descent);
   const along = tf.mul(y, tf.matMul(x, direction));
   const values = LENGTHS.map((length) => {
     const moved = tf.add(w, tf.mul(length, direction));
-    return tf.add(tf.mul(0.5, tf.sum(tf.square(moved), 0)), tf.mul(C, loss.value(tf.add(z, tf.mul(length, along)))));
+    return tf.add(
+      tf.mul(0.5, tf.sum(tf.square(moved), 0)),
+      tf.mul(C, loss.value(tf.add(z, tf.mul(length, along)))),
+    );
   });
   const best = tf.gather(tf.tensor1d(LENGTHS), tf.argMin(tf.stack(values), 0));
   return [tf.add(w, tf.mul(best, direction)), worst];

@@ -22,27 +22,37 @@ export function classesOf(labels: ArrayLike<number>): Classes {
   return { of, sizes };
 }
 
+/** How means over classes and bits are mixed. */
+export type MixingRule = 'paper' | 'tutorial';
+
 /**
- * sgn(α·S·D⁻¹·L + (1−α)·L0) with sgn(0) = +1, for bits L and L0 `[n, M]` of ±1 (Moran and Lavrenko, "Graph
- * regularised hashing", ECIR 2015, equation 3). S·D⁻¹·L is the mean over a point's class.
+ * Refined bits, from the latest and the first bits `[n, M]` of ±1 (Moran and Lavrenko, "Graph regularised hashing",
+ * ECIR 2015). S·D⁻¹·L is the mean of L over a point's class, and sgn(0) = +1.
+ *
+ * - `'paper'`: sgn(α·S·D⁻¹·L + (1−α)·L0), equation 3.
+ * - `'tutorial'`: sgn(α·sgn(S·D⁻¹·L) + (1−α)·L), as a well-known tutorial on learning to hash has it.
  */
 export function refineBits(
-  bits: Float32Array,
+  latest: Float32Array,
   first: Float32Array,
   { of, sizes }: Classes,
   alpha: number,
+  rule: MixingRule = 'paper',
 ): Float32Array<ArrayBuffer> {
-  const M = bits.length / of.length;
+  const M = latest.length / of.length;
   const sums = new Float64Array(sizes.length * M);
-  for (const [i, bit] of bits.entries()) {
+  for (const [i, bit] of latest.entries()) {
     const at = (of[Math.floor(i / M)] as number) * M + (i % M);
     sums[at] = (sums[at] as number) + bit;
   }
   return Float32Array.from(first, (bit, i) => {
-    const one = of[Math.floor(i / M)] as number;
+    const own = of[Math.floor(i / M)] as number;
+    const sum = sums[own * M + (i % M)] as number;
+    if (rule === 'tutorial') {
+      return alpha * (sum >= 0 ? 1 : -1) + (1 - alpha) * (latest[i] as number) >= 0 ? 1 : -1;
+    }
     // Times the class's size: sums of ±1 are whole numbers, and ties stay ties.
-    const mixed = alpha * (sums[one * M + (i % M)] as number) + (1 - alpha) * bit * (sizes[one] as number);
-    return mixed >= 0 ? 1 : -1;
+    return alpha * sum + (1 - alpha) * bit * (sizes[own] as number) >= 0 ? 1 : -1;
   });
 }
 
