@@ -26,7 +26,7 @@ struct Params {
   qkStart: u32,          // elements between the binding's start and the first row
   bucketsStart: u32,
   together: u32,         // rounds that a workgroup takes
-  halves: array<vec4u, 5>, // f/2 of each factor, in order: 2^20 buckets have at most 20
+  halves: array<vec4u, 8>, // f/2 of each factor, in order: a code of 32 bits has 32
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -64,7 +64,7 @@ export interface Settings extends BucketPlan {
   /** Heads of the rotation: H, or 1 when it is shared. */
   readonly rotationHeads: number;
   readonly masked: boolean;
-  /** Whether the buckets are hashed, not given. */
+  /** Whether the buckets are hashed by rotations: neither given, nor made by a family. */
   readonly hashed: boolean;
 }
 

@@ -1,7 +1,12 @@
+import { restoreCrossPolytope } from './crossPolytope.js';
 import type { FamilyConfig, FamilyFactory, FamilyWeights, VectorFamily } from './family.js';
+import { restoreHyperplanes } from './hyperplanes.js';
 
 /** The factories of all families for vectors that an index can be saved with, by name. */
-export const families: Readonly<Record<string, FamilyFactory<VectorFamily>>> = {};
+export const families: Readonly<Record<string, FamilyFactory<VectorFamily>>> = {
+  crossPolytope: restoreCrossPolytope,
+  hyperplanes: restoreHyperplanes,
+};
 
 /** The family of a name, or undefined if there is no such name. */
 export function restoreFamily(

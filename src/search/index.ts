@@ -1,3 +1,4 @@
+export { type CrossPolytopeOptions, crossPolytope } from '../hashing/crossPolytope.js';
 export type {
   FamilyConfig,
   FamilyWeights,
@@ -5,3 +6,5 @@ export type {
   Rows,
   VectorFamily,
 } from '../hashing/family.js';
+export { type HyperplaneOptions, hyperplanes, packBits } from '../hashing/hyperplanes.js';
+export { hadamardTransform } from '../hashing/transform.js';

@@ -69,7 +69,7 @@ const ROTATE = {
   params: [
     ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
     ...u32('qkStart', 'bucketsStart', 'together'),
-    { name: 'halves', type: 'u32', length: 20 },
+    { name: 'halves', type: 'u32', length: 32 },
   ],
   buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
 } satisfies Omit<Kernel, 'code'>;

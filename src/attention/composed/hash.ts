@@ -88,7 +88,7 @@ export function withPadding(buckets: Tensor, mask: Tensor, shape: Shape, setting
 }
 
 /** Bucket ids with `padding` where the mask is false. */
-function padded(buckets: Tensor, mask: Tensor, { B, L }: Shape, padding: Tensor): Tensor {
+export function padded(buckets: Tensor, mask: Tensor, { B, L }: Shape, padding: Tensor): Tensor {
   const real = tf.cast(tf.notEqual(tf.cast(mask, 'int32'), 0), 'int32');
   const real4 = tf.reshape(real, [B, 1, 1, L]);
   const unreal = tf.sub(tf.scalar(1, 'int32'), real4);
