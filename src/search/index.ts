@@ -7,4 +7,12 @@ export type {
   VectorFamily,
 } from '../hashing/family.js';
 export { type HyperplaneOptions, hyperplanes, packBits } from '../hashing/hyperplanes.js';
+export { learnHash } from '../hashing/learned/learnHash.js';
+export type { LearnHashOptions } from '../hashing/learned/options.js';
+export { MinHash } from '../hashing/minhash/MinHash.js';
+export type { MinHashOptions } from '../hashing/minhash/options.js';
+export type { MinHashScheme } from '../hashing/minhash/schemes.js';
+export { minHashSignatures } from '../hashing/minhash/signatures.js';
+export type { Token } from '../hashing/minhash/tokens.js';
 export { hadamardTransform } from '../hashing/transform.js';
+export { jaccard } from './jaccard.js';
