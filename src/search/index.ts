@@ -8,3 +8,24 @@ export type {
 } from '../hashing/family.js';
 export { type HyperplaneOptions, hyperplanes, packBits } from '../hashing/hyperplanes.js';
 export { hadamardTransform } from '../hashing/transform.js';
+export { BinaryIndex } from './BinaryIndex.js';
+export { BruteForceIndex } from './BruteForceIndex.js';
+export { codesWithin, LshIndex } from './LshIndex.js';
+export type {
+  EffortOptions,
+  FilterOptions,
+  HashIndexOptions,
+  IndexOptions,
+  IndexStats,
+  Metric,
+  QueryOptions,
+  QueryResult,
+  RangeOptions,
+  RangeResult,
+  TuneOptions,
+  TuneResult,
+  VectorInput,
+  VectorStorage,
+} from './options.js';
+export type { TableStats } from './tables.js';
+export { recallOf } from './tune.js';
