@@ -15,4 +15,25 @@ export type { MinHashScheme } from '../hashing/minhash/schemes.js';
 export { minHashSignatures } from '../hashing/minhash/signatures.js';
 export type { Token } from '../hashing/minhash/tokens.js';
 export { hadamardTransform } from '../hashing/transform.js';
+export { BinaryIndex } from './BinaryIndex.js';
+export { BruteForceIndex } from './BruteForceIndex.js';
 export { jaccard } from './jaccard.js';
+export { codesWithin, LshIndex } from './LshIndex.js';
+export type {
+  EffortOptions,
+  FilterOptions,
+  HashIndexOptions,
+  IndexOptions,
+  IndexStats,
+  Metric,
+  QueryOptions,
+  QueryResult,
+  RangeOptions,
+  RangeResult,
+  TuneOptions,
+  TuneResult,
+  VectorInput,
+  VectorStorage,
+} from './options.js';
+export type { TableStats } from './tables.js';
+export { recallOf } from './tune.js';

@@ -1,0 +1,105 @@
+import type { VectorFamily } from '../hashing/family.js';
+import { hyperplanes } from '../hashing/hyperplanes.js';
+import type { SearchDoor } from './door.js';
+import { HashIndex } from './HashIndex.js';
+import { HammingScan, packCodes, packedWords } from './hamming.js';
+import type { EffortOptions, HashIndexOptions, IndexStats, TuneOptions, TuneResult } from './options.js';
+import type { StoredValues } from './RowStore.js';
+import { Tuning } from './tune.js';
+import type { Allowed, Batch, Finder } from './VectorIndex.js';
+
+/** Vectors that are compared exactly, unless a query says otherwise. */
+const CANDIDATES = 200;
+
+/**
+ * Every vector has a code of bits. A query is compared with all codes, bit by bit, and with the vectors of the nearest
+ * codes exactly. There are no tables to build, and the work is the same for every query: the index for GPUs, for
+ * data that changes, and for batches.
+ *
+ * The default family has 256 bits: hyperplanes by Hadamard transforms.
+ */
+export class BinaryIndex extends HashIndex {
+  readonly family: VectorFamily;
+  protected readonly effortNames = { maxCandidates: true, hammingRadius: true, targetRecall: true } as const;
+  private readonly words: number;
+  /** `[slots, words]` */
+  private codes = new Int32Array(0);
+  private readonly tuning = new Tuning('maxCandidates');
+
+  /** @throws RangeError or TypeError naming the option. */
+  constructor(options: HashIndexOptions) {
+    super('BinaryIndex', options);
+    const family = options.family ?? hyperplanes({ D: this.D, bits: 32, tables: 8, rotation: 'hadamard' });
+    if (family.bits === 0) {
+      throw this.door('constructor').range(
+        `\`family\` must have codes of bits that can be compared one by one, got ${family.name}. Use hyperplanes(…), or an LshIndex.`,
+      );
+    }
+    this.family = family;
+    this.words = packedWords(family.tables);
+  }
+
+  /**
+   * Finds the least number of candidates that reaches a recall, for queries with `targetRecall`. Tune again when the
+   * vectors have changed much.
+   */
+  async tune(options: TuneOptions): Promise<TuneResult> {
+    return this.tuning.tune(this, this.store, options, this.door('tune'));
+  }
+
+  override stats(): IndexStats & { readonly bits: number } {
+    const stats = super.stats();
+    const bytes = stats.bytes + this.store.count * this.words * 4;
+    return { ...stats, bytes, bits: this.family.tables * this.family.bits };
+  }
+
+  protected async prepare(values: StoredValues, mean = this.mean): Promise<() => void> {
+    const packed = packCodes(await this.codesOf(this.family, values, mean), this.family.tables);
+    return () => {
+      this.mean = mean;
+      const first = (this.store.count - values.length / this.D) * this.words;
+      if (this.codes.length < first + packed.length) {
+        const { codes } = this;
+        this.codes = new Int32Array(Math.max(first + packed.length, 2 * first));
+        this.codes.set(codes.subarray(0, first));
+      }
+      this.codes.set(packed, first);
+    };
+  }
+
+  protected forget(): void {
+    this.codes = new Int32Array(0);
+    this.tuning.forget();
+  }
+
+  protected async finder(
+    batch: Batch,
+    options: EffortOptions,
+    allowed: Allowed,
+    door: SearchDoor,
+    least: number,
+  ): Promise<Finder> {
+    const { most, radius } = this.effort(options, door, least);
+    const codes = packCodes(await this.codesOf(this.family, batch.rows), this.family.tables);
+    const scan = new HammingScan(this.codes, this.words, this.store.count, most);
+    return { slots: scan.slots, find: (i) => scan.find(codes, i * this.words, allowed, radius) };
+  }
+
+  private effort(
+    { maxCandidates, hammingRadius, targetRecall }: EffortOptions,
+    door: SearchDoor,
+    least: number,
+  ) {
+    const everything = Math.max(1, this.store.count);
+    const radius =
+      hammingRadius === undefined
+        ? Number.MAX_SAFE_INTEGER
+        : door.integer('hammingRadius', hammingRadius, 0, this.family.tables * this.family.bits);
+    if (targetRecall !== undefined) {
+      return { radius, most: Math.max(least, this.tuning.effort(targetRecall, door)) };
+    }
+    const byDefault =
+      hammingRadius === undefined ? Math.max(CANDIDATES, Math.min(least, everything)) : everything;
+    return { radius, most: door.integer('maxCandidates', maxCandidates ?? byDefault, 1) };
+  }
+}

@@ -1,0 +1,61 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { Door } from '../attention/validate.js';
+import type { Rows } from '../hashing/family.js';
+import { FLOAT16_OVERFLOW } from '../storage/float16.js';
+import type { VectorInput, VectorStorage } from './options.js';
+
+/** Most vectors of an index. */
+const MOST_ROWS = 2 ** 24;
+
+/** The checks of the public functions of an index. */
+export class SearchDoor extends Door {
+  /** The values of vectors `[n, D]`, all finite; those of a tensor once they have been read. */
+  async rows(option: string, given: VectorInput, D: number): Promise<Rows> {
+    const values = isRows(given) ? given : await this.tensorRows(option, given, D);
+    if (values.length % D !== 0) {
+      throw this.range(
+        `\`${option}\` must hold whole vectors of D = ${D} numbers, got ${values.length} numbers.`,
+      );
+    }
+    for (let i = 0; i < values.length; i++) {
+      if (!Number.isFinite(values[i])) {
+        throw this.range(
+          `\`${option}\` must be finite, got ${values[i]} in row ${Math.floor(i / D)}. Leave that row out.`,
+        );
+      }
+    }
+    return values;
+  }
+
+  /** Refuses numbers that the storage would make infinite. */
+  storable(option: string, rows: Rows, D: number, storage: VectorStorage): void {
+    const limit = {
+      float16: FLOAT16_OVERFLOW,
+      float32: 2 ** 128 - 2 ** 103,
+      float64: Number.POSITIVE_INFINITY,
+    }[storage];
+    const at = rows.findIndex((x: number) => Math.abs(x) >= limit);
+    if (at >= 0) {
+      throw this.range(
+        `\`${option}\` must fit ${storage}, got ${rows[at]} in row ${Math.floor(at / D)}. Scale the vectors, or use another \`storage\`.`,
+      );
+    }
+  }
+
+  /** Room for so many rows in all. */
+  room(count: number): void {
+    this.integer('rows', count, 0, MOST_ROWS);
+  }
+
+  private async tensorRows(option: string, tensor: Tensor, D: number): Promise<Rows> {
+    this.tensor(option, tensor, ['float32']);
+    if (tensor.rank !== 2 || tensor.shape[1] !== D) {
+      throw this.range(`\`${option}\` must have the shape [n, D] = [n, ${D}], got [${tensor.shape}].`);
+    }
+    return (await tensor.data()) as Float32Array;
+  }
+}
+
+function isRows(given: VectorInput): given is Rows {
+  return given instanceof Float32Array || given instanceof Float64Array;
+}
