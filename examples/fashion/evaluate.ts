@@ -29,11 +29,11 @@ export function evaluate(
 ): Quality {
   const codes = family.hash(database.rows);
   const queryCodes = family.hash(queries.rows);
-  const lengths = lengthsOf(database.rows);
+  const lengths = lengthsOf(database.centred);
   const found = Array.from(queryCodes, (code, query) => {
     const byDistance = rowsByDistance(codes, code, family.bits);
     const label = queries.labels[query] as number;
-    const row = queries.rows.subarray(query * DOTS, (query + 1) * DOTS);
+    const row = queries.centred.subarray(query * DOTS, (query + 1) * DOTS);
     return {
       averagePrecision: averagePrecision(byDistance.flat(), database.labels, label),
       within: radii.map((radius) => {
@@ -89,13 +89,13 @@ function averagePrecision(order: readonly number[], labels: Uint8Array, label: n
 function nearest(
   row: Float32Array,
   candidates: readonly number[],
-  { rows }: Labelled,
+  { centred }: Labelled,
   lengths: Float64Array,
 ): number[] {
   const scored = candidates.map((i): [number, number] => {
     let sum = 0;
     for (let d = 0; d < DOTS; d++) {
-      sum += (row[d] as number) * (rows[i * DOTS + d] as number);
+      sum += (row[d] as number) * (centred[i * DOTS + d] as number);
     }
     return [sum / (lengths[i] as number), i];
   });

@@ -16,9 +16,12 @@ export const DOTS = 784;
 export const HOW_TO_GET =
   'Fashion-MNIST is not there. On Debian or Ubuntu: apt-get install dataset-fashion-mnist. Elsewhere: put its train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz (github.com/zalandoresearch/fashion-mnist) into a folder, and set FASHION_MNIST to it.';
 
-/** Vectors, row after row, and their kinds. */
+/** Pictures as vectors, row after row, and their kinds. */
 export interface Labelled {
+  /** Of unit length. */
   readonly rows: Float32Array;
+  /** The same less the mean of all pictures. */
+  readonly centred: Float32Array;
   readonly labels: Uint8Array;
 }
 
@@ -34,7 +37,7 @@ export function hasFashion(): boolean {
 }
 
 /**
- * All pictures at unit length, less their mean, in the parts with which the figures beside ours were measured
+ * All pictures in the parts with which the figures beside ours were measured
  * (scikit-learn's `train_test_split` with random_state 42, twice; split.json lists the queries and training points).
  *
  * @throws Error where the data is not there; says how to get it.
@@ -45,11 +48,13 @@ export function readFashion(): Split {
   }
   const dots = gunzipSync(readFileSync(IMAGES)).subarray(IMAGE_HEADER);
   const labels = gunzipSync(readFileSync(LABELS)).subarray(LABEL_HEADER);
-  const rows = centred(unitRows(dots));
+  const rows = unitRows(dots);
+  const moved = centred(rows);
   const taken = new Set([...split.queries, ...split.training]);
   const others = Array.from(labels.keys()).filter((i) => !taken.has(i));
   const part = (indices: readonly number[]): Labelled => ({
     rows: gathered(rows, indices),
+    centred: gathered(moved, indices),
     labels: Uint8Array.from(indices, (i) => labels[i] as number),
   });
   return { queries: part(split.queries), training: part(split.training), database: part(others) };

@@ -423,7 +423,7 @@ export class Door {
     };
   }
 
-  private share(option: string, value: number): number {
+  share(option: string, value: number): number {
     if (!(typeof value === 'number' && value >= 0 && value < 1)) {
       throw this.range(`\`${option}\` must be a number from 0 to below 1, got ${show(value)}.`);
     }
@@ -466,8 +466,8 @@ export class Door {
   }
 
   /** What is wrong with the environment, not with a value. */
-  failure(message: string): Error {
-    return new Error(`${this.name}: ${message}`);
+  failure(message: string, options?: ErrorOptions): Error {
+    return new Error(`${this.name}: ${message}`, options);
   }
 }
 

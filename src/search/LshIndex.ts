@@ -4,7 +4,7 @@ import type { SearchDoor } from './door.js';
 import { HashIndex } from './HashIndex.js';
 import type { EffortOptions, HashIndexOptions, IndexStats, TuneOptions, TuneResult } from './options.js';
 import type { StoredValues } from './RowStore.js';
-import { joinSegments, Segment, type TableStats } from './tables.js';
+import { Segment, type TableStats, withSegment } from './tables.js';
 import { Tuning } from './tune.js';
 import type { Allowed, Batch, Finder } from './VectorIndex.js';
 
@@ -22,7 +22,7 @@ export class LshIndex extends HashIndex {
     targetRecall: true,
     maxCandidates: true,
   } as const;
-  /** In order of slots, each more than twice as long as the next: n additions sort n·log(n) codes. */
+  /** In order of slots. */
   private segments: Segment[] = [];
   private readonly tuning = new Tuning('probes');
 
@@ -61,21 +61,9 @@ export class LshIndex extends HashIndex {
     return () => {
       this.mean = mean;
       if (n > 0) {
-        this.take(new Segment(this.store.count - n, codes));
+        this.segments = withSegment(this.segments, new Segment(this.store.count - n, codes));
       }
     };
-  }
-
-  private take(segment: Segment): void {
-    let last = segment;
-    for (let before = this.segments.at(-1); before !== undefined; before = this.segments.at(-1)) {
-      if (before.count > 2 * last.count) {
-        break;
-      }
-      last = joinSegments(before, last);
-      this.segments.pop();
-    }
-    this.segments.push(last);
   }
 
   protected forget(): void {

@@ -71,14 +71,20 @@ export class RowStore {
     this.version++;
   }
 
-  /** Marks slots as removed. */
-  remove(slots: readonly number[]): void {
-    for (const slot of slots) {
-      this.alive[slot] = 0;
-      this.slotOf?.delete(this.ids[slot] as number);
+  /** Marks the slots of these ids as removed, and returns how many there were. */
+  removeIds(ids: Iterable<number>): number {
+    let count = 0;
+    for (const id of ids) {
+      const slot = this.slot(id);
+      if (slot !== undefined) {
+        this.alive[slot] = 0;
+        this.slotOf?.delete(id);
+        count++;
+      }
     }
-    this.live -= slots.length;
+    this.live -= count;
     this.version++;
+    return count;
   }
 
   /** The vectors that can be found, and their ids, in order. */

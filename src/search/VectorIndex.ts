@@ -108,15 +108,7 @@ export abstract class VectorIndex {
   /** Forgets the vectors of these ids, and returns how many of them there were. Unknown ids are passed over. */
   remove(ids: Iterable<number>): number {
     this.door('remove');
-    const slots = new Set<number>();
-    for (const id of ids) {
-      const slot = this.store.slot(id);
-      if (slot !== undefined) {
-        slots.add(slot);
-      }
-    }
-    this.store.remove([...slots]);
-    return slots.size;
+    return this.store.removeIds(ids);
   }
 
   /** Gives the room of removed vectors back: from now on the index is as one built from those that are left. */
@@ -228,18 +220,7 @@ export abstract class VectorIndex {
     if (ids === undefined) {
       return replacing ? Int32Array.from({ length: n }, (_, i) => i) : this.store.freshIds(n);
     }
-    if (ids.length !== n) {
-      throw door.range(`\`ids\` must be as many as there are rows, ${n}, got ${ids.length}.`);
-    }
-    const seen = new Set<number>();
-    for (let i = 0; i < n; i++) {
-      const id = door.integer('ids', ids[i] as number, 0, 2 ** 31 - 2);
-      if (seen.has(id) || (!replacing && this.store.slot(id) !== undefined)) {
-        throw door.range(`\`ids\` must be distinct, and none in use, got ${id} again. Remove it first.`);
-      }
-      seen.add(id);
-    }
-    return Int32Array.from(ids);
+    return door.ids(ids, n, (id) => !replacing && this.store.slot(id) !== undefined);
   }
 
   /** Takes these vectors in place of all. Nothing changes before all that can fail is done. */

@@ -42,6 +42,22 @@ export class SearchDoor extends Door {
     }
   }
 
+  /** Ids of n rows: distinct, and none of them taken. */
+  ids(given: ArrayLike<number>, n: number, isTaken: (id: number) => boolean): Int32Array {
+    if (given.length !== n) {
+      throw this.range(`\`ids\` must be as many as there are rows, ${n}, got ${given.length}.`);
+    }
+    const seen = new Set<number>();
+    for (let i = 0; i < n; i++) {
+      const id = this.integer('ids', given[i] as number, 0, 2 ** 31 - 2);
+      if (seen.has(id) || isTaken(id)) {
+        throw this.range(`\`ids\` must be distinct, and none in use, got ${id} again. Remove it first.`);
+      }
+      seen.add(id);
+    }
+    return Int32Array.from(given);
+  }
+
   /** Room for so many rows in all. */
   room(count: number): void {
     this.integer('rows', count, 0, MOST_ROWS);

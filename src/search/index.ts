@@ -17,8 +17,11 @@ export type { Token } from '../hashing/minhash/tokens.js';
 export { hadamardTransform } from '../hashing/transform.js';
 export { BinaryIndex } from './BinaryIndex.js';
 export { BruteForceIndex } from './BruteForceIndex.js';
+export type { Banding } from './banding.js';
 export { jaccard } from './jaccard.js';
 export { codesWithin, LshIndex } from './LshIndex.js';
+export { MinHashLsh } from './MinHashLsh.js';
+export type { MinHashLshOptions, PairResult, SetQueryOptions } from './minHashOptions.js';
 export type {
   EffortOptions,
   FilterOptions,

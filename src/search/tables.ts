@@ -77,8 +77,25 @@ export class Segment {
   }
 }
 
+/**
+ * Segments, each more than twice as long as the next, with one more behind: n additions sort n·log(n) codes.
+ */
+export function withSegment(segments: readonly Segment[], segment: Segment): Segment[] {
+  const kept = [...segments];
+  let last = segment;
+  for (
+    let before = kept.at(-1);
+    before !== undefined && before.count <= 2 * last.count;
+    before = kept.at(-1)
+  ) {
+    last = joinSegments(before, last);
+    kept.pop();
+  }
+  return [...kept, last];
+}
+
 /** The tables of two segments that follow each other. */
-export function joinSegments(before: Segment, after: Segment): Segment {
+function joinSegments(before: Segment, after: Segment): Segment {
   const codes = before.codes.map((own, table) => {
     const all = new Int32Array(before.count + after.count);
     all.set(own);

@@ -83,10 +83,19 @@ export function murmurWord(bytes: Uint8Array): number {
   const whole = bytes.length & ~3;
   let h = 0;
   for (let i = 0; i < whole; i += 4) {
-    h ^= scrambled(littleEndian(bytes, i));
-    h = (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
+    h = withBlock(h, littleEndian(bytes, i));
   }
   return fmix32(h ^ scrambled(littleEndian(bytes, whole)) ^ bytes.length);
+}
+
+/** MurmurHash3 of the bytes of words, little-endian. */
+export function murmurOfWords(words: Uint32Array): number {
+  return fmix32(words.reduce(withBlock, 0) ^ (4 * words.length));
+}
+
+function withBlock(h: number, block: number): number {
+  const mixed = h ^ scrambled(block);
+  return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0;
 }
 
 /** Bytes beyond the end are zero. */
