@@ -70,16 +70,16 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = group.x + group.y * groups.x;
-  let set = index / params.tiles;
+  let row = index / params.tiles;
   let i = index % params.tiles * LANES + lane;
   if (index >= params.workgroups || i >= params.k) {
     return;
   }
   let constant = constants[i];
-  let end = offsets[set + 1u];
+  let end = offsets[row + 1u];
   var least = 0xffffffffu;
-  for (var at = offsets[set]; at < end; at++) {
+  for (var at = offsets[row]; at < end; at++) {
     least = min(least, hash(words[at], constant));
   }
-  signatures[set * params.k + i] = least;
+  signatures[row * params.k + i] = least;
 }

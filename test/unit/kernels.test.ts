@@ -5,6 +5,8 @@ import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { appendPlan, movePlan } from '../../src/attention/decode/plan.js';
 import { densePlan } from '../../src/attention/dense/passes.js';
 import { Door } from '../../src/attention/validate.js';
+import { SCHEMES } from '../../src/hashing/minhash/schemes.js';
+import { minHashProgram } from '../../src/hashing/minhash/webgpu.js';
 import { type AttentionPlan, plan } from '../../src/index.js';
 import { hold } from '../../src/node/dawn.js';
 import { probes } from '../../src/webgpu/ceilings.js';
@@ -56,8 +58,9 @@ const DENSE_PLANS = (['DenseAttention', 'DenseAttentionGradient'] as const).flat
   ),
 );
 const OP_PLANS = PLANS.flatMap(({ forward, backward }) => [...forward, backward]);
+const SET_PLANS = SCHEMES.map((scheme) => minHashProgram(3, { k: 130, scheme }));
 const PASSES = [
-  ...[...OP_PLANS, ...DENSE_PLANS, ...CACHE_PLANS].flatMap(({ batches }) =>
+  ...[...OP_PLANS, ...DENSE_PLANS, ...CACHE_PLANS, ...SET_PLANS].flatMap(({ batches }) =>
     batches.flatMap(({ passes }) => passes),
   ),
   ...Object.values(probes).flatMap((probe) => probe(1)),
