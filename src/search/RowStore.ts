@@ -50,9 +50,9 @@ export class RowStore {
   /** Rows as they will be stored, rounded. */
   rounded(rows: Rows): StoredValues {
     if (this.storage === 'float64') {
-      return Float64Array.from(rows);
+      return new Float64Array(rows);
     }
-    const floats = Float32Array.from(rows);
+    const floats = new Float32Array(rows);
     return this.storage === 'float32' ? floats : encodeFloat16(floats);
   }
 

@@ -1,6 +1,7 @@
 import type { Rows } from '../hashing/family.js';
 import { comparisons, distanceOf } from './distance.js';
 import { SearchDoor } from './door.js';
+import { type FileTensor, type IndexFile, writeIndexFile } from './file.js';
 import { Nearest } from './nearest.js';
 import type {
   EffortOptions,
@@ -170,11 +171,58 @@ export abstract class VectorIndex {
     return { rows: live, removed: count - live, bytes };
   }
 
+  /**
+   * The index as a file in the safetensors format, without what was removed; `loadIndex` reads it. The same vectors
+   * give the same bytes.
+   */
+  save(): Uint8Array<ArrayBuffer> {
+    this.door('save');
+    const { values, ids } = this.store.survivors();
+    const { description, tensors } = this.described();
+    return writeIndexFile({
+      description: { kind: this.kind, ...description },
+      tensors: new Map<string, FileTensor>([
+        ['rows', { shape: [ids.length, this.D], values }],
+        ['ids', { shape: [ids.length], values: ids }],
+        ...tensors,
+      ]),
+    });
+  }
+
+  /**
+   * Takes what a file holds; for `loadIndex`, which made the index for it.
+   *
+   * @internal
+   */
+  restore({ tensors }: IndexFile): void {
+    const rows = this.tensor(tensors, 'rows', this.store.values);
+    const ids = this.tensor(tensors, 'ids', this.store.ids);
+    if (rows.length !== ids.length * this.D || new Set(ids).size !== ids.length) {
+      throw new Error('its rows and ids do not belong together');
+    }
+    this.store.append(rows, ids);
+  }
+
   /** Frees what the index holds, on the GPU too; it cannot be used after. */
   dispose(): void {
     this.store.clear();
     this.forget();
     this.disposed = true;
+  }
+
+  /** What a file says of the index beside its vectors and ids. */
+  protected described(): IndexFile {
+    const { D, metric, storage } = this;
+    return { description: { options: { D, metric, storage } }, tensors: new Map() };
+  }
+
+  /** A tensor of a file, of the same kind of numbers as `like`. */
+  protected tensor<T extends FileTensor['values']>(tensors: IndexFile['tensors'], name: string, like: T): T {
+    const values = tensors.get(name)?.values;
+    if (values === undefined || values.constructor !== like.constructor) {
+      throw new Error(`it has no \`${name}\` of the right kind`);
+    }
+    return values as T;
   }
 
   /** Learns what it must know of new vectors, and returns what is to be done once they have slots. */
@@ -212,10 +260,8 @@ export abstract class VectorIndex {
     return door;
   }
 
-  private async checkedRows(door: SearchDoor, rows: VectorInput, option = 'rows'): Promise<Rows> {
-    const values = await door.rows(option, rows, this.D);
-    door.storable(option, values, this.D, this.storage);
-    return values;
+  private checkedRows(door: SearchDoor, rows: VectorInput, option = 'rows'): Promise<Rows> {
+    return door.rows(option, rows, this.D, this.storage);
   }
 
   private checkedIds(

@@ -11,6 +11,7 @@ export { hadamardTransform } from '../hashing/transform.js';
 export { BinaryIndex } from './BinaryIndex.js';
 export { BruteForceIndex } from './BruteForceIndex.js';
 export { codesWithin, LshIndex } from './LshIndex.js';
+export { loadIndex, type SavedIndex } from './load.js';
 export type {
   EffortOptions,
   FilterOptions,
