@@ -105,7 +105,7 @@ export function opPasses(
 }
 
 /** Whether later rounds ask which chunk a token was in. */
-function remembersChunks({ correct, R, bucketWindow }: Settings): boolean {
+function remembersChunks({ correct, R, bucketWindow }: SortSettings): boolean {
   return correct && R > 1 && !bucketWindow;
 }
 
@@ -115,7 +115,8 @@ function windowWords(L: number, settings: Settings): number {
   return bucketWindow ? R * (N + 2) : remembersChunks(settings) ? R * L : 0;
 }
 
-function slicing(L: number, N: number): { slices: number; sliceLength: number } {
+/** How a row of L keys is cut for the sort. */
+export function slicing(L: number, N: number): { slices: number; sliceLength: number } {
   const sliceLength = Math.max(1, Math.min(L, Math.max(LEAST_SLICE, 4 * (N + 1))));
   return { slices: Math.ceil(L / sliceLength), sliceLength };
 }
@@ -124,7 +125,8 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
   const { H, L, D } = shape;
   const { R, F, N, hadamard, rotationHeads } = settings;
   const { firstRow, rows, starts } = layout;
-  const masked = { MASKED: Number(settings.masked) };
+  const { flipped } = settings;
+  const masked = { MASKED: Number(settings.masked), ...(flipped && { FLIPPED: flipped }) };
   const pass = (
     kernel: KernelName,
     { tile, together = 1, constants = masked, sizes = {}, params = {} }: HashVariant,
@@ -167,8 +169,15 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
   });
 }
 
+/** What the sort must know of an attention, or of another that sorts by keys. */
+type SortSettings = Pick<Settings, 'R' | 'C' | 'N' | 'causal' | 'bucketWindow' | 'correct'>;
+
 /** Sorts the tokens of every round by bucket, and notes what tells windows apart. */
-function sortPasses({ L }: Shape, settings: Settings, { rows, starts }: BatchLayout): Pass[] {
+export function sortPasses(
+  { L }: Pick<Shape, 'L'>,
+  settings: SortSettings,
+  { rows, starts }: Pick<BatchLayout, 'rows' | 'starts'>,
+): Pass[] {
   const { R, C, N } = settings;
   const { slices, sliceLength } = slicing(L, N);
   const params = {

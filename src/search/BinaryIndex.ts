@@ -1,5 +1,6 @@
 import type { VectorFamily } from '../hashing/family.js';
 import { hyperplanes } from '../hashing/hyperplanes.js';
+import type { DeviceCodes } from './DeviceRows.js';
 import type { SearchDoor } from './door.js';
 import { HashIndex } from './HashIndex.js';
 import { HammingScan, packCodes, packedWords } from './hamming.js';
@@ -65,6 +66,28 @@ export class BinaryIndex extends HashIndex {
   protected forget(): void {
     this.codes = new Int32Array(0);
     this.tuning.forget();
+  }
+
+  protected async deviceSearch(
+    batch: Batch,
+    options: EffortOptions,
+    allowed: Allowed,
+    door: SearchDoor,
+    least: number,
+  ): Promise<{ readonly codes: DeviceCodes } | undefined> {
+    const { codes, words } = this;
+    const bits = this.family.tables * this.family.bits;
+    const { most, radius } = this.effort(options, door, least);
+    const width = Math.min(
+      most,
+      allowed.reduce((sum, one) => sum + one, 0),
+    );
+    // A radius leaves each query a number of its own, and there may be nothing to find.
+    if (radius < bits || width === 0) {
+      return undefined;
+    }
+    const queryCodes = packCodes(await this.codesOf(this.family, batch.rows), this.family.tables);
+    return { codes: { codes, words, bits, queryCodes, width } };
   }
 
   protected async finder(

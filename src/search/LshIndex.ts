@@ -73,6 +73,11 @@ export class LshIndex extends HashIndex {
     this.tuning.forget();
   }
 
+  /** Tables are walked by the CPU: what they lead to is scattered, and little. */
+  protected async deviceSearch(): Promise<undefined> {
+    return undefined;
+  }
+
   protected async finder(
     batch: Batch,
     options: EffortOptions,

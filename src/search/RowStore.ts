@@ -13,8 +13,6 @@ export class RowStore {
   count = 0;
   /** Slots that are not removed. */
   live = 0;
-  /** Grows with every change: what was made from the store can tell whether it is old. */
-  version = 0;
   /** `[slots]`: 1 where a vector can be found. */
   alive = new Uint8Array(0);
   ids = new Int32Array(0);
@@ -68,7 +66,6 @@ export class RowStore {
     }
     this.count += ids.length;
     this.live += ids.length;
-    this.version++;
   }
 
   /** Marks slots as removed. */
@@ -78,7 +75,6 @@ export class RowStore {
       this.slotOf?.delete(this.ids[slot] as number);
     }
     this.live -= slots.length;
-    this.version++;
   }
 
   /** The vectors that can be found, and their ids, in order. */
@@ -103,7 +99,6 @@ export class RowStore {
     this.ids = new Int32Array(0);
     this.alive = new Uint8Array(0);
     this.slotOf = undefined;
-    this.version++;
   }
 
   /** The numbers of stored values; those of 16 bits are decoded. */

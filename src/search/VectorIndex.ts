@@ -1,4 +1,6 @@
 import type { Rows } from '../hashing/family.js';
+import { onWebGPU } from '../webgpu/backend.js';
+import { type DeviceCodes, DeviceRows } from './DeviceRows.js';
 import { comparisons, distanceOf } from './distance.js';
 import { SearchDoor } from './door.js';
 import { type FileTensor, type IndexFile, writeIndexFile } from './file.js';
@@ -16,6 +18,7 @@ import type {
   VectorInput,
   VectorStorage,
 } from './options.js';
+import { MOST_NEIGHBOURS } from './passes.js';
 import { RowStore, type StoredValues } from './RowStore.js';
 
 /** Finds the slots that are to be compared with query `i`, `count` of them at the start of `slots`. */
@@ -47,6 +50,7 @@ export abstract class VectorIndex {
   /** Names of a subclass's query options. */
   protected abstract readonly effortNames: Readonly<Partial<Record<keyof EffortOptions, true>>>;
   protected readonly store: RowStore;
+  private readonly device = new DeviceRows();
   private disposed = false;
 
   constructor(
@@ -207,6 +211,7 @@ export abstract class VectorIndex {
   dispose(): void {
     this.store.clear();
     this.forget();
+    this.device.dispose();
     this.disposed = true;
   }
 
@@ -240,16 +245,54 @@ export abstract class VectorIndex {
     least: number,
   ): Promise<Finder>;
 
-  /** The k nearest of a batch's candidates. */
-  protected async search(
+  /** What the GPU's search needs besides the vectors, or undefined where it cannot answer such a query. */
+  protected abstract deviceSearch(
+    batch: Batch,
+    options: EffortOptions,
+    allowed: Allowed,
+    door: SearchDoor,
+    least: number,
+  ): Promise<{ readonly codes?: DeviceCodes } | undefined>;
+
+  /** The k nearest of a batch's candidates: on the GPU where tfjs runs on one. */
+  private async search(
     batch: Batch,
     k: number,
     options: EffortOptions,
     allowed: Allowed,
     door: SearchDoor,
   ): Promise<Found> {
-    const finder = await this.finder(batch, options, allowed, door, k);
-    return this.nearest(batch, Math.min(k, this.store.live), finder);
+    const width = Math.min(k, this.store.live);
+    const able = onWebGPU() && this.storage !== 'float64' && width > 0 && width <= MOST_NEIGHBOURS;
+    const device = able ? await this.deviceSearch(batch, options, allowed, door, k) : undefined;
+    return device === undefined
+      ? this.nearest(batch, width, await this.finder(batch, options, allowed, door, k))
+      : this.nearestOnDevice(batch, width, allowed, device.codes);
+  }
+
+  /** The GPU chooses the slots. Their distances are computed again, as elsewhere: the same bits on every backend. */
+  private async nearestOnDevice(
+    batch: Batch,
+    k: number,
+    allowed: Allowed,
+    codes?: DeviceCodes,
+  ): Promise<Found> {
+    const { store, metric } = this;
+    const slots = await this.device.nearest(
+      store,
+      new Float32Array(batch.rows),
+      { metric, k, allowed },
+      codes,
+    );
+    const chosen = new Int32Array(k);
+    const find = (i: number) => {
+      const found = slots.subarray(i * k, (i + 1) * k).filter((slot) => slot >= 0);
+      chosen.set(found);
+      return found.length;
+    };
+    const candidates = codes?.width ?? allowed.reduce((sum, one) => sum + one, 0);
+    const nearest = this.nearest(batch, k, { slots: chosen, find });
+    return { ...nearest, candidates: nearest.candidates.fill(candidates) };
   }
 
   protected door(method: string): SearchDoor {
@@ -293,6 +336,7 @@ export abstract class VectorIndex {
     const commit = await this.prepareAnew(values);
     this.store.clear();
     this.forget();
+    this.device.dispose();
     this.store.append(values, ids);
     commit();
   }
