@@ -125,8 +125,8 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
   const { H, L, D } = shape;
   const { R, F, N, hadamard, rotationHeads } = settings;
   const { firstRow, rows, starts } = layout;
-  const { flipped } = settings;
-  const masked = { MASKED: Number(settings.masked), ...(flipped && { FLIPPED: flipped }) };
+  const masked = { MASKED: Number(settings.masked) };
+  const rotated = { ...masked, FLIPPED: settings.flipped ?? 0 };
   const pass = (
     kernel: KernelName,
     { tile, together = 1, constants = masked, sizes = {}, params = {} }: HashVariant,
@@ -156,7 +156,7 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
     const together = device.software || Math.ceil(L / tile) * rows >= MANY_WORKGROUPS ? R : 1;
     return pass('hash/rotate_subgroup', {
       ...{ tile, together, params: { rotationHeads, together } },
-      constants: { ...masked, LOOPED: Number(device.software) },
+      constants: { ...rotated, LOOPED: Number(device.software) },
       sizes: { ROWS, DEPTH_VECTORS: Math.ceil(D / 4) },
     });
   }
@@ -165,6 +165,7 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
   const together = Math.min(R, Math.max(1, Math.floor(HASH_COLUMNS / F)));
   return pass('hash/rotate', {
     ...{ tile: FEW_TOKENS * ROWS, together, params: { rotationHeads, together } },
+    constants: rotated,
     sizes: { ROWS },
   });
 }
