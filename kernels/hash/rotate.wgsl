@@ -11,6 +11,7 @@
 // one lane per token walks the columns, half a tile at a time.
 
 override MASKED: bool = false;
+override FLIPPED: u32 = 0u; // bits of a bucket that are turned over
 
 struct Params {
   H: u32,
@@ -163,7 +164,7 @@ fn main(
         if (walked == F) {
           if (mine) {
             buckets[params.bucketsStart + (localRow * params.R + round) * params.L + token] =
-              i32(select(bucket, params.N, padding));
+              i32(select(bucket ^ FLIPPED, params.N, padding));
           }
           round += 1u;
           bucket = 0u;

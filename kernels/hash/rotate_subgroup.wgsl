@@ -12,6 +12,7 @@ diagnostic(off, subgroup_uniformity); // branches around subgroup operations are
 // One workgroup per (64·ROWS tokens, some rounds, b·h), 64 lanes.
 
 override MASKED: bool = false;
+override FLIPPED: u32 = 0u; // bits of a bucket that are turned over
 override LOOPED: bool = false; // keep the loops over depth, to compile fast; else arrays become registers
 
 struct Params {
@@ -148,7 +149,7 @@ fn main(
     for (var a = 0u; a < ROWS; a++) {
       let token = firstToken + a;
       if (token < L) {
-        var id = bucket[a];
+        var id = bucket[a] ^ FLIPPED;
         if (MASKED) {
           if (mask[row / params.H * L + token] == 0) {
             id = params.N;

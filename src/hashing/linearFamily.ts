@@ -81,12 +81,9 @@ function tensorHash(
       const n = rows.shape[0] as number;
       const rotations = tf.tensor(matrix, [1, D, tables, F]);
       const shape = { B: 1, H: 1, L: n, D, E: D };
-      const buckets = tf.reshape(
-        rotationBuckets({ qk: rows, rotations }, shape, hashSettings(tables, N, F, factors), new Door(name)),
-        [tables, n],
-      );
-      // N−1 of 32 bits is the int32 −1.
-      return complemented ? tf.sub(tf.scalar((N - 1) | 0, 'int32'), buckets) : buckets;
+      const settings = { ...hashSettings(tables, N, F, factors), ...(complemented && { flipped: N - 1 }) };
+      const buckets = rotationBuckets({ qk: rows, rotations }, shape, settings, new Door(name));
+      return tf.reshape(buckets, [tables, n]);
     });
 }
 

@@ -106,6 +106,20 @@ function dot(a: Float64Array, b: Float64Array): number {
 }
 
 /**
+ * Halves numbers to be transformed by adding their halves up, for as long as the first `width` numbers of the transform
+ * are left the same; returns how many are left.
+ */
+function folded(values: Float64Array, width: number): number {
+  let length = values.length;
+  for (; length >= 2 * width; length /= 2) {
+    for (let i = 0, half = length / 2; i < half; i++) {
+      values[i] = (values[i] as number) + (values[half + i] as number);
+    }
+  }
+  return length;
+}
+
+/**
  * Columns by three rounds of random signs and Hadamard transforms: no matrix, and for Dp columns 3·Dp·log2(Dp)
  * additions, where a matrix takes D·Dp multiplications (Andoni et al. 2015, arXiv 1509.02897).
  */
@@ -118,20 +132,18 @@ export function hadamardProjection(shape: ProjectionShape, seed: number): Projec
   const project = (rows: Rows, first: number, count: number, y: Float64Array) => {
     for (let row = 0; row < count; row++) {
       for (let block = 0; block < R * K; block++) {
+        turned.set(rows.subarray((first + row) * D, (first + row + 1) * D));
         turned.fill(0, D);
-        for (let d = 0; d < D; d++) {
-          turned[d] = rows[(first + row) * D + d] as number;
-        }
+        const column = (block % K) * Dp;
+        const width = Math.min(Dp, F - column);
         for (let s = 0; s < TRANSFORMS; s++) {
           const diagonal = (block * TRANSFORMS + s) * Dp;
           for (let d = 0; d < Dp; d++) {
             turned[d] = (turned[d] as number) * (signs[diagonal + d] as number);
           }
-          transformInPlace(turned, 0, Dp);
+          transformInPlace(turned, 0, s === TRANSFORMS - 1 ? folded(turned, width) : Dp);
         }
-        const column = (block % K) * Dp;
-        const part = turned.subarray(0, Math.min(Dp, F - column));
-        y.set(part, row * columns + Math.floor(block / K) * F + column);
+        y.set(turned.subarray(0, width), row * columns + Math.floor(block / K) * F + column);
       }
     }
   };

@@ -1,11 +1,10 @@
 import type { VectorFamily } from '../hashing/family.js';
 import { hyperplanes } from '../hashing/hyperplanes.js';
+import type { DeviceCodes } from './DeviceRows.js';
 import type { SearchDoor } from './door.js';
 import { HashIndex } from './HashIndex.js';
 import { HammingScan, packCodes, packedWords } from './hamming.js';
-import type { EffortOptions, HashIndexOptions, IndexStats, TuneOptions, TuneResult } from './options.js';
-import type { StoredValues } from './RowStore.js';
-import { Tuning } from './tune.js';
+import type { EffortOptions, HashIndexOptions, IndexStats } from './options.js';
 import type { Allowed, Batch, Finder } from './VectorIndex.js';
 
 /** Vectors that are compared exactly, unless a query says otherwise. */
@@ -24,11 +23,10 @@ export class BinaryIndex extends HashIndex {
   private readonly words: number;
   /** `[slots, words]` */
   private codes = new Int32Array(0);
-  private readonly tuning = new Tuning('maxCandidates');
 
   /** @throws RangeError or TypeError naming the option. */
   constructor(options: HashIndexOptions) {
-    super('BinaryIndex', options);
+    super('BinaryIndex', options, 'maxCandidates');
     const family = options.family ?? hyperplanes({ D: this.D, bits: 32, tables: 8, rotation: 'hadamard' });
     if (family.bits === 0) {
       throw this.door('constructor').range(
@@ -39,37 +37,57 @@ export class BinaryIndex extends HashIndex {
     this.words = packedWords(family.tables);
   }
 
-  /**
-   * Finds the least number of candidates that reaches a recall, for queries with `targetRecall`. Tune again when the
-   * vectors have changed much.
-   */
-  async tune(options: TuneOptions): Promise<TuneResult> {
-    return this.tuning.tune(this, this.store, options, this.door('tune'));
-  }
-
   override stats(): IndexStats & { readonly bits: number } {
     const stats = super.stats();
     const bytes = stats.bytes + this.store.count * this.words * 4;
     return { ...stats, bytes, bits: this.family.tables * this.family.bits };
   }
 
-  protected async prepare(values: StoredValues, mean = this.mean): Promise<() => void> {
-    const packed = packCodes(await this.codesOf(this.family, values, mean), this.family.tables);
-    return () => {
-      this.mean = mean;
-      const first = (this.store.count - values.length / this.D) * this.words;
-      if (this.codes.length < first + packed.length) {
-        const { codes } = this;
-        this.codes = new Int32Array(Math.max(first + packed.length, 2 * first));
-        this.codes.set(codes.subarray(0, first));
-      }
-      this.codes.set(packed, first);
-    };
+  protected take(codes: Int32Array, n: number): void {
+    const packed = packCodes(codes, this.family.tables);
+    const first = (this.store.count - n) * this.words;
+    if (this.codes.length < first + packed.length) {
+      const before = this.codes.subarray(0, first);
+      this.codes = new Int32Array(Math.max(first + packed.length, 2 * first));
+      this.codes.set(before);
+    }
+    this.codes.set(packed, first);
+  }
+
+  protected codesBySlot(): Int32Array {
+    const { count } = this.store;
+    const codes = new Int32Array(this.family.tables * count);
+    for (let i = 0; i < codes.length; i++) {
+      codes[i] = this.codes[(i % count) * this.words + Math.floor(i / count)] as number;
+    }
+    return codes;
   }
 
   protected forget(): void {
     this.codes = new Int32Array(0);
     this.tuning.forget();
+  }
+
+  protected async deviceSearch(
+    batch: Batch,
+    options: EffortOptions,
+    allowed: Allowed,
+    door: SearchDoor,
+    least: number,
+  ): Promise<{ readonly codes: DeviceCodes } | undefined> {
+    const { codes, words } = this;
+    const bits = this.family.tables * this.family.bits;
+    const { most, radius } = this.effort(options, door, least);
+    const width = Math.min(
+      most,
+      allowed.reduce((sum, one) => sum + one, 0),
+    );
+    // A radius leaves each query a number of its own, and there may be nothing to find.
+    if (radius < bits || width === 0) {
+      return undefined;
+    }
+    const queryCodes = packCodes(await this.codesOf(this.family, batch.rows), this.family.tables);
+    return { codes: { codes, words, bits, queryCodes, width } };
   }
 
   protected async finder(

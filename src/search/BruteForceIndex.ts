@@ -17,6 +17,10 @@ export class BruteForceIndex extends VectorIndex {
 
   protected forget(): void {}
 
+  protected async deviceSearch(): Promise<object> {
+    return {};
+  }
+
   protected async finder(_batch: Batch, _options: object, allowed: Allowed): Promise<Finder> {
     const { count } = this.store;
     const slots = new Int32Array(count);

@@ -3,21 +3,29 @@ import type { Rows, VectorFamily } from '../hashing/family.js';
 import { onWebGPU } from '../webgpu/backend.js';
 import { lengthOf } from './distance.js';
 import { SearchDoor } from './door.js';
-import type { HashIndexOptions } from './options.js';
+import type { FileTensor, IndexFile } from './file.js';
+import type { HashIndexOptions, TuneOptions, TuneResult } from './options.js';
 import type { StoredValues } from './RowStore.js';
+import { Tuning } from './tune.js';
 import { VectorIndex } from './VectorIndex.js';
 
 /** Numbers of vectors hashed at a time: 16 MiB of them on a GPU, which any binding holds. */
 const BLOCK = 2 ** 22;
 
+/** What the names of a family's weights begin with in a file. */
+export const FAMILY_PREFIX = 'family.';
+
 /** What indexes by hash codes share: how vectors are prepared and hashed. */
 export abstract class HashIndex extends VectorIndex {
+  abstract readonly family: VectorFamily;
   readonly center: boolean;
   /** What is subtracted before hashing: the mean of the vectors that the index was built from. */
-  protected mean: Float64Array | undefined;
+  private mean: Float64Array | undefined;
+  protected readonly tuning: Tuning;
 
-  constructor(kind: string, options: HashIndexOptions, names: Readonly<Record<string, true>> = {}) {
-    super(kind, options, { family: true, center: true, ...names });
+  constructor(kind: string, options: HashIndexOptions, lever: 'probes' | 'maxCandidates') {
+    super(kind, options, { family: true, center: true });
+    this.tuning = new Tuning(lever);
     const door = new SearchDoor(kind);
     this.center = door.flag('center', options.center ?? true);
     if (this.metric === 'innerProduct') {
@@ -32,12 +40,77 @@ export abstract class HashIndex extends VectorIndex {
     }
   }
 
+  /**
+   * Finds the least effort that reaches a recall, for queries with `targetRecall`: `probes` of an LshIndex,
+   * `maxCandidates` of a BinaryIndex. Tune again when the vectors have changed much.
+   */
+  async tune(options: TuneOptions): Promise<TuneResult> {
+    return this.tuning.tune(this, this.store, options, this.door('tune'));
+  }
+
+  override restore(file: IndexFile): void {
+    super.restore(file);
+    const n = this.store.count;
+    const codes = this.tensor(file.tensors, 'codes', new Int32Array(0));
+    const mean = file.tensors.has('mean')
+      ? this.tensor(file.tensors, 'mean', new Float64Array(0))
+      : undefined;
+    if (codes.length !== this.family.tables * n || (mean !== undefined && mean.length !== this.D)) {
+      throw new Error('its codes or its mean have another size than its vectors');
+    }
+    this.mean = mean;
+    this.take(codes, n);
+    this.tuning.restore(file.description.tuned);
+  }
+
+  protected override described(): IndexFile {
+    const { description, tensors } = super.described();
+    const { family, center, mean, store } = this;
+    const { name, config, weights, tables } = family;
+    const options = { ...(description.options as object), center };
+    const sized = (values: FileTensor['values'], shape = [values.length]): FileTensor => ({ values, shape });
+    return {
+      description: { options, family: { name, config }, tuned: this.tuning.measured },
+      tensors: new Map([
+        ...tensors,
+        ['codes', sized(this.codesOfSurvivors(), [tables, store.live])],
+        ...(mean ? [['mean', sized(mean)] as const] : []),
+        ...Object.entries(weights).map(([key, values]) => [FAMILY_PREFIX + key, sized(values)] as const),
+      ]),
+    };
+  }
+
+  private codesOfSurvivors(): Int32Array {
+    const { count, live, alive } = this.store;
+    const codes = this.codesBySlot();
+    const kept = new Int32Array(this.family.tables * live);
+    let at = 0;
+    for (let i = 0; i < codes.length; i++) {
+      if (alive[i % count] === 1) {
+        kept[at++] = codes[i] as number;
+      }
+    }
+    return kept;
+  }
+
+  /** Takes the codes `[tables, n]` of the last n slots. */
+  protected abstract take(codes: Int32Array, n: number): void;
+
+  /** The codes `[tables, slots]`. */
+  protected abstract codesBySlot(): Int32Array;
+
   protected override prepareAnew(values: StoredValues): Promise<() => void> {
     const mean = this.center ? this.meanOf(values) : undefined;
     return this.prepare(values, mean);
   }
 
-  protected abstract override prepare(values: StoredValues, mean?: Float64Array): Promise<() => void>;
+  protected async prepare(values: StoredValues, mean = this.mean): Promise<() => void> {
+    const codes = await this.codesOf(this.family, values, mean);
+    return () => {
+      this.mean = mean;
+      this.take(codes, values.length / this.D);
+    };
+  }
 
   /** The codes `[tables, n]` of vectors, by the GPU where tfjs runs on one. */
   protected async codesOf(
@@ -68,14 +141,22 @@ export abstract class HashIndex extends VectorIndex {
     if (metric === 'euclidean' && mean === undefined) {
       return numbers;
     }
-    const prepared: Rows = numbers instanceof Float64Array ? numbers.slice() : Float32Array.from(numbers);
+    const prepared: Rows = numbers instanceof Float64Array ? numbers.slice() : new Float32Array(numbers);
+    const origin = mean ?? new Float64Array(D);
     for (let start = 0; start < prepared.length; start += D) {
       const scale = metric === 'cosine' ? 1 / (lengthOf(numbers, start, D) || 1) : 1;
       for (let d = 0; d < D; d++) {
-        prepared[start + d] = (prepared[start + d] as number) * scale - (mean ? (mean[d] as number) : 0);
+        prepared[start + d] = (prepared[start + d] as number) * scale - (origin[d] as number);
       }
     }
     return prepared;
+  }
+
+  /** Vectors as they are hashed but for the mean. */
+  private uncentred(values: StoredValues): Rows {
+    return this.metric === 'cosine'
+      ? this.hashed(values, new Float64Array(this.D))
+      : this.store.numbers(values);
   }
 
   private meanOf(values: StoredValues): Float64Array {
@@ -84,7 +165,7 @@ export abstract class HashIndex extends VectorIndex {
     const sums = new Float64Array(D);
     const step = Math.max(1, Math.floor(BLOCK / D)) * D;
     for (let first = 0; first < values.length; first += step) {
-      const block = this.hashed(values.subarray(first, first + step), new Float64Array(D));
+      const block = this.uncentred(values.subarray(first, first + step));
       for (let i = 0; i < block.length; i += D) {
         for (let d = 0; d < D; d++) {
           sums[d] = (sums[d] as number) + (block[i + d] as number);

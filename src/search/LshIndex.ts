@@ -2,10 +2,8 @@ import type { VectorFamily } from '../hashing/family.js';
 import { hyperplanes } from '../hashing/hyperplanes.js';
 import type { SearchDoor } from './door.js';
 import { HashIndex } from './HashIndex.js';
-import type { EffortOptions, HashIndexOptions, IndexStats, TuneOptions, TuneResult } from './options.js';
-import type { StoredValues } from './RowStore.js';
+import type { EffortOptions, HashIndexOptions, IndexStats } from './options.js';
 import { Segment, type TableStats, withSegment } from './tables.js';
-import { Tuning } from './tune.js';
 import type { Allowed, Batch, Finder } from './VectorIndex.js';
 
 /**
@@ -24,20 +22,11 @@ export class LshIndex extends HashIndex {
   } as const;
   /** In order of slots. */
   private segments: Segment[] = [];
-  private readonly tuning = new Tuning('probes');
 
   /** @throws RangeError or TypeError naming the option. */
   constructor(options: HashIndexOptions) {
-    super('LshIndex', options);
+    super('LshIndex', options, 'probes');
     this.family = options.family ?? hyperplanes({ D: this.D });
-  }
-
-  /**
-   * Finds the least number of probes that reaches a recall, for queries with `targetRecall`. Tune again when the vectors
-   * have changed much.
-   */
-  async tune(options: TuneOptions): Promise<TuneResult> {
-    return this.tuning.tune(this, this.store, options, this.door('tune'));
   }
 
   /** `tables`: the buckets of the largest segment, which are all until vectors are added. */
@@ -52,23 +41,33 @@ export class LshIndex extends HashIndex {
     };
   }
 
-  protected async prepare(values: StoredValues, mean = this.mean): Promise<() => void> {
-    const n = values.length / this.D;
-    const all = await this.codesOf(this.family, values, mean);
-    const codes = Array.from({ length: this.family.tables }, (_, table) =>
-      all.slice(table * n, (table + 1) * n),
-    );
-    return () => {
-      this.mean = mean;
-      if (n > 0) {
-        this.segments = withSegment(this.segments, new Segment(this.store.count - n, codes));
-      }
-    };
+  protected take(codes: Int32Array, n: number): void {
+    if (n === 0) {
+      return;
+    }
+    const ofTables = Array.from({ length: this.family.tables }, (_, t) => codes.slice(t * n, (t + 1) * n));
+    this.segments = withSegment(this.segments, new Segment(this.store.count - n, ofTables));
+  }
+
+  protected codesBySlot(): Int32Array {
+    const { count } = this.store;
+    const codes = new Int32Array(this.family.tables * count);
+    for (const segment of this.segments) {
+      segment.codes.forEach((ofTable, table) => {
+        codes.set(ofTable, table * count + segment.first);
+      });
+    }
+    return codes;
   }
 
   protected forget(): void {
     this.segments = [];
     this.tuning.forget();
+  }
+
+  /** Tables are walked by the CPU: what they lead to is scattered, and little. */
+  protected async deviceSearch(): Promise<undefined> {
+    return undefined;
   }
 
   protected async finder(

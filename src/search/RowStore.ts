@@ -13,8 +13,6 @@ export class RowStore {
   count = 0;
   /** Slots that are not removed. */
   live = 0;
-  /** Grows with every change: what was made from the store can tell whether it is old. */
-  version = 0;
   /** `[slots]`: 1 where a vector can be found. */
   alive = new Uint8Array(0);
   ids = new Int32Array(0);
@@ -50,9 +48,9 @@ export class RowStore {
   /** Rows as they will be stored, rounded. */
   rounded(rows: Rows): StoredValues {
     if (this.storage === 'float64') {
-      return Float64Array.from(rows);
+      return new Float64Array(rows);
     }
-    const floats = Float32Array.from(rows);
+    const floats = new Float32Array(rows);
     return this.storage === 'float32' ? floats : encodeFloat16(floats);
   }
 
@@ -68,7 +66,6 @@ export class RowStore {
     }
     this.count += ids.length;
     this.live += ids.length;
-    this.version++;
   }
 
   /** Marks the slots of these ids as removed, and returns how many there were. */
@@ -83,7 +80,6 @@ export class RowStore {
       }
     }
     this.live -= count;
-    this.version++;
     return count;
   }
 
@@ -109,7 +105,6 @@ export class RowStore {
     this.ids = new Int32Array(0);
     this.alive = new Uint8Array(0);
     this.slotOf = undefined;
-    this.version++;
   }
 
   /** The numbers of stored values; those of 16 bits are decoded. */

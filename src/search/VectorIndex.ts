@@ -1,6 +1,9 @@
 import type { Rows } from '../hashing/family.js';
+import { onWebGPU } from '../webgpu/backend.js';
+import { type DeviceCodes, DeviceRows } from './DeviceRows.js';
 import { comparisons, distanceOf } from './distance.js';
 import { SearchDoor } from './door.js';
+import { type FileTensor, type IndexFile, writeIndexFile } from './file.js';
 import { Nearest } from './nearest.js';
 import type {
   EffortOptions,
@@ -15,6 +18,7 @@ import type {
   VectorInput,
   VectorStorage,
 } from './options.js';
+import { MOST_NEIGHBOURS } from './passes.js';
 import { RowStore, type StoredValues } from './RowStore.js';
 
 /** Finds the slots that are to be compared with query `i`, `count` of them at the start of `slots`. */
@@ -46,6 +50,7 @@ export abstract class VectorIndex {
   /** Names of a subclass's query options. */
   protected abstract readonly effortNames: Readonly<Partial<Record<keyof EffortOptions, true>>>;
   protected readonly store: RowStore;
+  private readonly device = new DeviceRows();
   private disposed = false;
 
   constructor(
@@ -162,11 +167,59 @@ export abstract class VectorIndex {
     return { rows: live, removed: count - live, bytes };
   }
 
+  /**
+   * The index as a file in the safetensors format, without what was removed; `loadIndex` reads it. The same vectors
+   * give the same bytes.
+   */
+  save(): Uint8Array<ArrayBuffer> {
+    this.door('save');
+    const { values, ids } = this.store.survivors();
+    const { description, tensors } = this.described();
+    return writeIndexFile({
+      description: { kind: this.kind, ...description },
+      tensors: new Map<string, FileTensor>([
+        ['rows', { shape: [ids.length, this.D], values }],
+        ['ids', { shape: [ids.length], values: ids }],
+        ...tensors,
+      ]),
+    });
+  }
+
+  /**
+   * Takes what a file holds; for `loadIndex`, which made the index for it.
+   *
+   * @internal
+   */
+  restore({ tensors }: IndexFile): void {
+    const rows = this.tensor(tensors, 'rows', this.store.values);
+    const ids = this.tensor(tensors, 'ids', this.store.ids);
+    if (rows.length !== ids.length * this.D || new Set(ids).size !== ids.length) {
+      throw new Error('its rows and ids do not belong together');
+    }
+    this.store.append(rows, ids);
+  }
+
   /** Frees what the index holds, on the GPU too; it cannot be used after. */
   dispose(): void {
     this.store.clear();
     this.forget();
+    this.device.dispose();
     this.disposed = true;
+  }
+
+  /** What a file says of the index beside its vectors and ids. */
+  protected described(): IndexFile {
+    const { D, metric, storage } = this;
+    return { description: { options: { D, metric, storage } }, tensors: new Map() };
+  }
+
+  /** A tensor of a file, of the same kind of numbers as `like`. */
+  protected tensor<T extends FileTensor['values']>(tensors: IndexFile['tensors'], name: string, like: T): T {
+    const values = tensors.get(name)?.values;
+    if (values === undefined || values.constructor !== like.constructor) {
+      throw new Error(`it has no \`${name}\` of the right kind`);
+    }
+    return values as T;
   }
 
   /** Learns what it must know of new vectors, and returns what is to be done once they have slots. */
@@ -184,16 +237,54 @@ export abstract class VectorIndex {
     least: number,
   ): Promise<Finder>;
 
-  /** The k nearest of a batch's candidates. */
-  protected async search(
+  /** What the GPU's search needs besides the vectors, or undefined where it cannot answer such a query. */
+  protected abstract deviceSearch(
+    batch: Batch,
+    options: EffortOptions,
+    allowed: Allowed,
+    door: SearchDoor,
+    least: number,
+  ): Promise<{ readonly codes?: DeviceCodes } | undefined>;
+
+  /** The k nearest of a batch's candidates: on the GPU where tfjs runs on one. */
+  private async search(
     batch: Batch,
     k: number,
     options: EffortOptions,
     allowed: Allowed,
     door: SearchDoor,
   ): Promise<Found> {
-    const finder = await this.finder(batch, options, allowed, door, k);
-    return this.nearest(batch, Math.min(k, this.store.live), finder);
+    const width = Math.min(k, this.store.live);
+    const able = onWebGPU() && this.storage !== 'float64' && width > 0 && width <= MOST_NEIGHBOURS;
+    const device = able ? await this.deviceSearch(batch, options, allowed, door, k) : undefined;
+    return device === undefined
+      ? this.nearest(batch, width, await this.finder(batch, options, allowed, door, k))
+      : this.nearestOnDevice(batch, width, allowed, device.codes);
+  }
+
+  /** The GPU chooses the slots. Their distances are computed again, as elsewhere: the same bits on every backend. */
+  private async nearestOnDevice(
+    batch: Batch,
+    k: number,
+    allowed: Allowed,
+    codes?: DeviceCodes,
+  ): Promise<Found> {
+    const { store, metric } = this;
+    const slots = await this.device.nearest(
+      store,
+      new Float32Array(batch.rows),
+      { metric, k, allowed },
+      codes,
+    );
+    const chosen = new Int32Array(k);
+    const find = (i: number) => {
+      const found = slots.subarray(i * k, (i + 1) * k).filter((slot) => slot >= 0);
+      chosen.set(found);
+      return found.length;
+    };
+    const candidates = codes?.width ?? allowed.reduce((sum, one) => sum + one, 0);
+    const nearest = this.nearest(batch, k, { slots: chosen, find });
+    return { ...nearest, candidates: nearest.candidates.fill(candidates) };
   }
 
   protected door(method: string): SearchDoor {
@@ -204,10 +295,8 @@ export abstract class VectorIndex {
     return door;
   }
 
-  private async checkedRows(door: SearchDoor, rows: VectorInput, option = 'rows'): Promise<Rows> {
-    const values = await door.rows(option, rows, this.D);
-    door.storable(option, values, this.D, this.storage);
-    return values;
+  private checkedRows(door: SearchDoor, rows: VectorInput, option = 'rows'): Promise<Rows> {
+    return door.rows(option, rows, this.D, this.storage);
   }
 
   private checkedIds(
@@ -228,6 +317,7 @@ export abstract class VectorIndex {
     const commit = await this.prepareAnew(values);
     this.store.clear();
     this.forget();
+    this.device.dispose();
     this.store.append(values, ids);
     commit();
   }

@@ -7,39 +7,35 @@ import type { VectorInput, VectorStorage } from './options.js';
 /** Most vectors of an index. */
 const MOST_ROWS = 2 ** 24;
 
+/** Numbers of this size and above are infinite when they are stored. */
+const LIMITS: Readonly<Record<VectorStorage, number>> = {
+  float16: FLOAT16_OVERFLOW,
+  float32: 2 ** 128 - 2 ** 103,
+  float64: Number.POSITIVE_INFINITY,
+};
+
 /** The checks of the public functions of an index. */
 export class SearchDoor extends Door {
-  /** The values of vectors `[n, D]`, all finite; those of a tensor once they have been read. */
-  async rows(option: string, given: VectorInput, D: number): Promise<Rows> {
+  /** The values of vectors `[n, D]`, all finite when they are stored; those of a tensor once they have been read. */
+  async rows(option: string, given: VectorInput, D: number, storage: VectorStorage): Promise<Rows> {
     const values = isRows(given) ? given : await this.tensorRows(option, given, D);
     if (values.length % D !== 0) {
       throw this.range(
         `\`${option}\` must hold whole vectors of D = ${D} numbers, got ${values.length} numbers.`,
       );
     }
+    const limit = LIMITS[storage];
     for (let i = 0; i < values.length; i++) {
-      if (!Number.isFinite(values[i])) {
+      const x = values[i] as number;
+      if (!(x > -limit && x < limit)) {
         throw this.range(
-          `\`${option}\` must be finite, got ${values[i]} in row ${Math.floor(i / D)}. Leave that row out.`,
+          Number.isFinite(x)
+            ? `\`${option}\` must fit ${storage}, got ${x} in row ${Math.floor(i / D)}. Scale the vectors, or use another \`storage\`.`
+            : `\`${option}\` must be finite, got ${x} in row ${Math.floor(i / D)}. Leave that row out.`,
         );
       }
     }
     return values;
-  }
-
-  /** Refuses numbers that the storage would make infinite. */
-  storable(option: string, rows: Rows, D: number, storage: VectorStorage): void {
-    const limit = {
-      float16: FLOAT16_OVERFLOW,
-      float32: 2 ** 128 - 2 ** 103,
-      float64: Number.POSITIVE_INFINITY,
-    }[storage];
-    const at = rows.findIndex((x: number) => Math.abs(x) >= limit);
-    if (at >= 0) {
-      throw this.range(
-        `\`${option}\` must fit ${storage}, got ${rows[at]} in row ${Math.floor(at / D)}. Scale the vectors, or use another \`storage\`.`,
-      );
-    }
   }
 
   /** Ids of n rows: distinct, and none of them taken. */

@@ -53,7 +53,7 @@ export class HammingScan {
     private readonly count: number,
     most: number,
   ) {
-    this.slots = new Int32Array(Math.min(most, count));
+    this.slots = new Int32Array(Math.max(1, Math.min(most, count)));
     this.kept = new Int32Array(1024);
     this.distances = new Int32Array(1024);
     this.histogram = new Int32Array(32 * words + 1);
@@ -61,14 +61,34 @@ export class HammingScan {
 
   /** How many slots were found for the code from `start` on. */
   find(query: Int32Array, start: number, allowed: Uint8Array, radius: number): number {
-    const { histogram, slots } = this;
+    const { histogram, slots, codes, words, count } = this;
+    const q0 = query[start] as number;
+    const q1 = query[start + 1] as number;
+    const q2 = query[start + 2] as number;
+    const q3 = query[start + 3] as number;
     histogram.fill(0);
     const most = slots.length;
     let limit = Math.min(radius, histogram.length - 1);
     let inside = 0; // kept within the limit
     let total = 0;
-    for (let slot = 0; slot < this.count && most > 0; slot++) {
-      const distance = this.distance(query, start, slot, limit);
+    for (let slot = 0, at = 0; slot < count; slot++, at += words) {
+      let distance = countBits4(
+        q0 ^ (codes[at] as number),
+        q1 ^ (codes[at + 1] as number),
+        q2 ^ (codes[at + 2] as number),
+        q3 ^ (codes[at + 3] as number),
+      );
+      if (distance > limit) {
+        continue;
+      }
+      for (let word = 4; word < words; word += 4) {
+        distance += countBits4(
+          (query[start + word] as number) ^ (codes[at + word] as number),
+          (query[start + word + 1] as number) ^ (codes[at + word + 1] as number),
+          (query[start + word + 2] as number) ^ (codes[at + word + 2] as number),
+          (query[start + word + 3] as number) ^ (codes[at + word + 3] as number),
+        );
+      }
       if (distance > limit || allowed[slot] === 0) {
         continue;
       }
@@ -80,30 +100,20 @@ export class HammingScan {
         limit--;
       }
     }
-    let atLimit = most - (inside - (histogram[limit] as number)); // places for those that are just near enough
+    return this.nearest(total, limit, most - (inside - (histogram[limit] as number)));
+  }
+
+  /** Moves what was kept within the limit to `slots`; at the limit itself, no more than `atLimit`. */
+  private nearest(total: number, limit: number, atLimit: number): number {
+    let left = atLimit;
     let found = 0;
     for (let i = 0; i < total; i++) {
       const distance = this.distances[i] as number;
-      if (distance < limit || (distance === limit && atLimit-- > 0)) {
-        slots[found++] = this.kept[i] as number;
+      if (distance < limit || (distance === limit && left-- > 0)) {
+        this.slots[found++] = this.kept[i] as number;
       }
     }
     return found;
-  }
-
-  /** The distance of a slot's code, or a part of it that is above the limit. */
-  private distance(query: Int32Array, start: number, slot: number, limit: number): number {
-    const { codes, words } = this;
-    let distance = 0;
-    for (let word = 0, at = slot * words; word < words && distance <= limit; word += 4) {
-      distance += countBits4(
-        (query[start + word] as number) ^ (codes[at + word] as number),
-        (query[start + word + 1] as number) ^ (codes[at + word + 1] as number),
-        (query[start + word + 2] as number) ^ (codes[at + word + 2] as number),
-        (query[start + word + 3] as number) ^ (codes[at + word + 3] as number),
-      );
-    }
-    return distance;
   }
 
   private keep(i: number, slot: number, distance: number): void {

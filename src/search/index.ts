@@ -20,6 +20,7 @@ export { BruteForceIndex } from './BruteForceIndex.js';
 export type { Banding } from './banding.js';
 export { jaccard } from './jaccard.js';
 export { codesWithin, LshIndex } from './LshIndex.js';
+export { loadIndex, type SavedIndex } from './load.js';
 export { MinHashLsh } from './MinHashLsh.js';
 export type { MinHashLshOptions, PairResult, SetQueryOptions } from './minHashOptions.js';
 export type {

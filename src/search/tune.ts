@@ -12,9 +12,14 @@ type Effort = 'probes' | 'maxCandidates';
 
 /** The efforts of an index that were measured, and the recall that each reached. */
 export class Tuning {
-  private measured: TuneResult[] = [];
+  measured: readonly TuneResult[] = [];
 
   constructor(private readonly lever: Effort) {}
+
+  /** Takes what a file says was measured. */
+  restore(saved: unknown): void {
+    this.measured = saved as readonly TuneResult[];
+  }
 
   /** What was measured says nothing of other vectors. */
   forget(): void {
@@ -83,7 +88,7 @@ export class Tuning {
     return async (effort) => {
       const found = await index.query(rows, { ...options, [this.lever]: effort });
       const result = { effort, recall: recallOf(found, exact, sample?.ids) };
-      this.measured.push(result);
+      this.measured = [...this.measured, result];
       return result;
     };
   }

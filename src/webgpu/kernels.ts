@@ -23,6 +23,9 @@ import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
 import hashRotateSubgroup from '../../kernels/hash/rotate_subgroup.wgsl?raw';
 import probeCopy from '../../kernels/probe/copy.wgsl?raw';
 import probeMultiply from '../../kernels/probe/multiply.wgsl?raw';
+import searchHamming from '../../kernels/search/hamming.wgsl?raw';
+import searchRerank from '../../kernels/search/rerank.wgsl?raw';
+import searchTopk from '../../kernels/search/topk.wgsl?raw';
 import sortArrange from '../../kernels/sort/arrange.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
 import sortPlace from '../../kernels/sort/place.wgsl?raw';
@@ -230,6 +233,21 @@ export const kernels = {
       { name: 'scale', type: 'f32' },
     ],
     buffers: { qk: 'read', v: 'read', buckets: 'read', links: 'read', out: 'write', lse: 'write' },
+  },
+  'search/hamming': {
+    code: searchHamming,
+    params: u32('slots', 'firstSlot', 'partSlots', 'queries', 'vectors', 'lastKey', 'workgroups'),
+    buffers: { codes: 'read', queryCodes: 'read', allowed: 'read', keys: 'write' },
+  },
+  'search/rerank': {
+    code: searchRerank,
+    params: u32('slots', 'firstSlot', 'partSlots', 'width', 'vectors', 'listed', 'tiles', 'workgroups'),
+    buffers: { rows: 'read', queries: 'read', lists: 'read', allowed: 'read', values: 'write' },
+  },
+  'search/topk': {
+    code: searchTopk,
+    params: u32('width', 'pitch', 'listed', 'k', 'tiles', 'workgroups'),
+    buffers: { values: 'read', lists: 'read', bestValues: 'write', bestSlots: 'write' },
   },
   'probe/multiply': {
     code: probeMultiply,
