@@ -4,11 +4,12 @@ import { checkedSets, signaturesOf } from '../hashing/minhash/signatures.js';
 import { checkedSet, type Token, tokenWords } from '../hashing/minhash/tokens.js';
 import { type Banding, chooseBanding } from './banding.js';
 import { SearchDoor } from './door.js';
+import { type IndexFile, writeIndexFile } from './file.js';
 import type { MinHashLshOptions, PairResult, SetQueryOptions } from './minHashOptions.js';
 import { Nearest } from './nearest.js';
 import type { IndexStats, QueryResult } from './options.js';
 import { type SetBatch, SetStore } from './SetStore.js';
-import { readSets, writeSets } from './setsFile.js';
+import { setsOfTensors, tensorsOfSets } from './setsFile.js';
 import { type Key, TokenSets } from './TokenSets.js';
 
 const NAMES = { threshold: true, missWeight: true, verify: true } as const;
@@ -179,24 +180,24 @@ export class MinHashLsh {
     return { rows: live, removed: count - live, bytes: this.store.bytes };
   }
 
-  /** The whole index as one file of the safetensors format, without removed sets; equal indexes give equal bytes. */
+  /**
+   * The index as one file in the safetensors format, without removed sets, for `loadIndex`; equal indexes give equal bytes.
+   */
   save(): Uint8Array<ArrayBuffer> {
     this.door('save');
     const { threshold, missWeight, verify, numHashes, seed, scheme } = this;
     const options = { threshold, missWeight, verify, numHashes, seed, scheme };
-    return writeSets({ options, ...this.store.survivors() });
+    const tensors = tensorsOfSets(this.store.survivors());
+    return writeIndexFile({ description: { kind: 'MinHashLsh', options }, tensors });
   }
 
-  /**
-   * The index of a file that `save` wrote; answers are the same.
-   *
-   * @throws Error for a file that is damaged, of another kind, or of a newer version.
-   */
-  static load(file: Uint8Array): MinHashLsh {
-    const { options, batch, ids } = readSets(file, new SearchDoor('MinHashLsh.load'));
-    const index = new MinHashLsh(options);
-    index.store.append(batch, ids);
-    return index;
+  /** Takes what a file holds; used by `loadIndex`. */
+  restore(file: IndexFile): void {
+    const { batch, ids } = setsOfTensors(file, this.numHashes);
+    this.refill(
+      batch,
+      this.door('restore').ids(ids, ids.length, () => false),
+    );
   }
 
   /** Frees what the index holds; it cannot be used after. */

@@ -6,10 +6,12 @@ import { BruteForceIndex } from './BruteForceIndex.js';
 import { type IndexFile, readIndexFile } from './file.js';
 import { FAMILY_PREFIX } from './HashIndex.js';
 import { LshIndex } from './LshIndex.js';
+import { MinHashLsh } from './MinHashLsh.js';
+import type { MinHashLshOptions } from './minHashOptions.js';
 import type { HashIndexOptions, IndexOptions } from './options.js';
 
 /** Any index that a file can hold. */
-export type SavedIndex = BruteForceIndex | BinaryIndex | LshIndex;
+export type SavedIndex = BruteForceIndex | BinaryIndex | LshIndex | MinHashLsh;
 
 /**
  * The index of a file that `save` wrote, on whatever backend.
@@ -44,11 +46,14 @@ function indexOf({ description, tensors }: IndexFile): SavedIndex | undefined {
     family: saved,
   } = description as {
     readonly kind: string;
-    readonly options: IndexOptions;
+    readonly options: IndexOptions & MinHashLshOptions;
     readonly family?: { readonly name: string; readonly config: FamilyConfig };
   };
   if (kind === 'BruteForceIndex') {
     return new BruteForceIndex(options);
+  }
+  if (kind === 'MinHashLsh') {
+    return new MinHashLsh(options);
   }
   const weights = Array.from(tensors)
     .filter(([name]) => name.startsWith(FAMILY_PREFIX))

@@ -1,25 +1,16 @@
-/** The file of a MinHashLsh: safetensors, with the options in its metadata. */
-import { parseSafetensors, type StoredTensor, writeSafetensors } from '../storage/safetensors.js';
-import type { SearchDoor } from './door.js';
-import type { MinHashLshOptions } from './minHashOptions.js';
+/** What the file of a MinHashLsh holds. */
+import type { FileTensor, IndexFile, Numbers } from './file.js';
 import type { SetBatch } from './SetStore.js';
 import type { Key } from './TokenSets.js';
 
-const KIND = 'MinHashLsh';
-const VERSION = 1;
-
-/** What is saved. */
-export interface SetsFile {
-  readonly options: MinHashLshOptions;
+/** Sets with their ids. */
+export interface KeptSets {
   readonly batch: SetBatch;
   readonly ids: Int32Array;
 }
 
-/**
- * The bytes of an index. Tokens come in an order of their own: indexes of the same sets have the same file, whatever order
- * their tokens came in.
- */
-export function writeSets({ options, batch, ids }: SetsFile): Uint8Array<ArrayBuffer> {
+/** Tokens come in an order of their own: indexes of the same sets have the same file, in whatever order tokens came. */
+export function tensorsOfSets({ batch, ids }: KeptSets): ReadonlyMap<string, FileTensor> {
   const { signatures, keys } = batch;
   const numbers = new Map<Key, number>();
   const starts = [0];
@@ -32,73 +23,46 @@ export function writeSets({ options, batch, ids }: SetsFile): Uint8Array<ArrayBu
     }
     starts.push(members.length);
   }
+  // JSON knows numbers, strings and broken characters; spaces behind fill the last word.
   const text = new TextEncoder().encode(JSON.stringify([...numbers.keys()]));
-  const padded = new Uint8Array(Math.ceil(text.length / 4) * 4).fill(0x20);
-  padded.set(text);
-  return writeSafetensors({
-    metadata: { kind: KIND, version: String(VERSION), options: JSON.stringify(options) },
-    tensors: new Map([
-      ['ids', list(Int32Array.from(ids))],
-      ['signatures', list(new Int32Array(signatures))],
-      ['starts', list(Int32Array.from(starts))],
-      ['members', list(Int32Array.from(members))],
-      ['tokens', list(new Int32Array(padded.buffer))],
-    ]),
-  });
+  const words = new Uint32Array(Math.ceil(text.length / 4));
+  new Uint8Array(words.buffer).fill(0x20).set(text);
+  const list = (values: Numbers): FileTensor => ({ shape: [values.length], values });
+  return new Map([
+    ['ids', list(Int32Array.from(ids))],
+    ['signatures', list(signatures.slice())],
+    ['starts', list(Int32Array.from(starts))],
+    ['members', list(Int32Array.from(members))],
+    ['tokens', list(words)],
+  ]);
 }
 
-/** @throws Error for what is no file of such an index. */
-export function readSets(file: Uint8Array, door: SearchDoor): SetsFile {
-  const refuse = (problem: string, cause?: unknown) =>
-    door.failure(`the file is no ${KIND} that can be read: ${problem}. Build the index again, and save it.`, {
-      cause,
-    });
-  const { tensors, metadata } = parsed(file, refuse);
-  if (metadata.kind !== KIND) {
-    throw refuse(metadata.kind === undefined ? 'it holds something else' : `it holds a ${metadata.kind}`);
-  }
-  if (!(Number(metadata.version) <= VERSION)) {
-    throw refuse(`it is of version ${metadata.version}, and this is ${VERSION}; a newer release reads it`);
-  }
-  const integers = (name: string): Int32Array => {
-    const values = tensors.get(name)?.values;
-    if (!(values instanceof Int32Array)) {
-      throw refuse(`it has no integers \`${name}\``);
+/** @throws Error for tensors that do not fit together; k is the length of a signature. */
+export function setsOfTensors({ tensors }: IndexFile, k: number): KeptSets {
+  const values = (name: string, type: typeof Int32Array | typeof Uint32Array) => {
+    const found = tensors.get(name)?.values;
+    if (!(found instanceof type)) {
+      throw new Error(`it has no integers \`${name}\``);
     }
-    return values;
+    return found;
   };
-  try {
-    const options = JSON.parse(metadata.options ?? '') as MinHashLshOptions & { readonly numHashes: number };
-    const ids = integers('ids');
-    const signatures = new Uint32Array(integers('signatures'));
-    const text = new TextDecoder().decode(new Uint8Array(integers('tokens').buffer));
-    const tokens = JSON.parse(text) as Key[];
-    const keys = readKeys(integers('starts'), integers('members'), tokens);
-    if (keys.length !== ids.length || signatures.length !== ids.length * options.numHashes) {
-      throw refuse('its parts are of different lengths');
-    }
-    return { options, ids, batch: { signatures, keys } };
-  } catch (cause) {
-    throw cause instanceof SyntaxError || cause instanceof RangeError ? refuse(cause.message, cause) : cause;
+  const ids = values('ids', Int32Array) as Int32Array;
+  const signatures = values('signatures', Uint32Array) as Uint32Array;
+  const starts = values('starts', Int32Array);
+  const members = values('members', Int32Array);
+  const text = new TextDecoder().decode(values('tokens', Uint32Array) as Uint32Array<ArrayBuffer>);
+  const tokens = JSON.parse(text) as Key[];
+  if (starts.length !== ids.length + 1 || signatures.length !== ids.length * k) {
+    throw new Error('its parts are of different lengths');
   }
-}
-
-function parsed(file: Uint8Array, refuse: (problem: string, cause?: unknown) => Error) {
-  try {
-    return parseSafetensors(file);
-  } catch (cause) {
-    throw cause instanceof TypeError ? cause : refuse((cause as Error).message, cause);
-  }
-}
-
-function readKeys(starts: Int32Array, members: Int32Array, tokens: readonly Key[]): Set<Key>[] {
-  return Array.from({ length: Math.max(0, starts.length - 1) }, (_, i) => {
-    const keys = Array.from(members.subarray(starts[i], starts[i + 1]), (number) => tokens[number]);
-    if (!keys.every((key) => typeof key === 'string' || Number.isSafeInteger(key))) {
-      throw new RangeError(`set ${i} has tokens that are not there`);
+  const keys = Array.from(ids, (_, i) => {
+    const set = Array.from(members.subarray(starts[i], starts[i + 1]), (number) => tokens[number]);
+    if (!set.every((key) => typeof key === 'string' || Number.isSafeInteger(key))) {
+      throw new Error(`set ${i} has tokens that are not there`);
     }
-    return new Set(keys as Key[]);
+    return new Set(set as Key[]);
   });
+  return { ids, batch: { signatures, keys } };
 }
 
 function byKindAndValue(a: Key, b: Key): number {
@@ -106,8 +70,4 @@ function byKindAndValue(a: Key, b: Key): number {
     return typeof a === 'number' ? -1 : 1;
   }
   return a < b ? -1 : Number(a > b);
-}
-
-function list(values: Int32Array<ArrayBuffer>): StoredTensor {
-  return { shape: [values.length], values };
 }

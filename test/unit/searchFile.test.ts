@@ -42,7 +42,7 @@ describe.each(Object.entries(indexes))('%s', (_name, make) => {
     index.remove([3, 10, 1396, 1397]);
     const file = index.save();
     expect(index.save()).toEqual(file);
-    const read = loadIndex(file);
+    const read = loadIndex(file) as typeof index;
     expect(read.constructor).toBe(index.constructor);
     expect(read.save()).toEqual(file);
     const options = { k: 15, ...(index instanceof LshIndex && { probes: 3, maxCandidates: 40 }) };
