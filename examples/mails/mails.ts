@@ -16,8 +16,11 @@ const LEAST_SHINGLES = 20;
 export function readMails(most = Number.POSITIVE_INFINITY): Mail[] {
   const mails: Mail[] = [];
   for (const { id, text } of spamAssassin()) {
+    if (mails.length >= most) {
+      break;
+    }
     const shingles = shinglesOf(bodyOf(text));
-    if (shingles.length >= LEAST_SHINGLES && mails.length < most) {
+    if (shingles.length >= LEAST_SHINGLES) {
       mails.push({ id, shingles });
     }
   }
