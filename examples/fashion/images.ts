@@ -37,16 +37,26 @@ export function hasFashion(): boolean {
 }
 
 /**
+ * The dots of the 60,000 pictures for training, or of the 10,000 for testing, 0 to 255, picture after picture.
+ *
+ * @throws Error where the data is not there; says how to get it.
+ */
+export function readPictures(part: 'train' | 't10k'): Uint8Array {
+  const file = join(FOLDER, `${part}-images-idx3-ubyte.gz`);
+  if (!existsSync(file)) {
+    throw new Error(HOW_TO_GET);
+  }
+  return gunzipSync(readFileSync(file)).subarray(IMAGE_HEADER);
+}
+
+/**
  * All pictures in the parts with which the figures beside ours were measured
  * (scikit-learn's `train_test_split` with random_state 42, twice; split.json lists the queries and training points).
  *
  * @throws Error where the data is not there; says how to get it.
  */
 export function readFashion(): Split {
-  if (!hasFashion()) {
-    throw new Error(HOW_TO_GET);
-  }
-  const dots = gunzipSync(readFileSync(IMAGES)).subarray(IMAGE_HEADER);
+  const dots = readPictures('train');
   const labels = gunzipSync(readFileSync(LABELS)).subarray(LABEL_HEADER);
   const rows = unitRows(dots);
   const moved = centred(rows);

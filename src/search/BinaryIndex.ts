@@ -5,6 +5,7 @@ import type { SearchDoor } from './door.js';
 import { HashIndex } from './HashIndex.js';
 import { HammingScan, packCodes, packedWords } from './hamming.js';
 import type { EffortOptions, HashIndexOptions, IndexStats } from './options.js';
+import { Tuning } from './tune.js';
 import type { Allowed, Batch, Finder } from './VectorIndex.js';
 
 /** Vectors that are compared exactly, unless a query says otherwise. */
@@ -20,13 +21,14 @@ const CANDIDATES = 200;
 export class BinaryIndex extends HashIndex {
   readonly family: VectorFamily;
   protected readonly effortNames = { maxCandidates: true, hammingRadius: true, targetRecall: true } as const;
+  protected readonly tuning = new Tuning('maxCandidates', Number.MAX_SAFE_INTEGER);
   private readonly words: number;
   /** `[slots, words]` */
   private codes = new Int32Array(0);
 
   /** @throws RangeError or TypeError naming the option. */
   constructor(options: HashIndexOptions) {
-    super('BinaryIndex', options, 'maxCandidates');
+    super('BinaryIndex', options);
     const family = options.family ?? hyperplanes({ D: this.D, bits: 32, tables: 8, rotation: 'hadamard' });
     if (family.bits === 0) {
       throw this.door('constructor').range(

@@ -6,7 +6,7 @@ import { SearchDoor } from './door.js';
 import type { FileTensor, IndexFile } from './file.js';
 import type { HashIndexOptions, TuneOptions, TuneResult } from './options.js';
 import type { StoredValues } from './RowStore.js';
-import { Tuning } from './tune.js';
+import type { Tuning } from './tune.js';
 import { VectorIndex } from './VectorIndex.js';
 
 /** Numbers of vectors hashed at a time: 16 MiB of them on a GPU, which any binding holds. */
@@ -21,11 +21,10 @@ export abstract class HashIndex extends VectorIndex {
   readonly center: boolean;
   /** What is subtracted before hashing: the mean of the vectors that the index was built from. */
   private mean: Float64Array | undefined;
-  protected readonly tuning: Tuning;
+  protected abstract readonly tuning: Tuning;
 
-  constructor(kind: string, options: HashIndexOptions, lever: 'probes' | 'maxCandidates') {
+  constructor(kind: string, options: HashIndexOptions) {
     super(kind, options, { family: true, center: true });
-    this.tuning = new Tuning(lever);
     const door = new SearchDoor(kind);
     this.center = door.flag('center', options.center ?? true);
     if (this.metric === 'innerProduct') {

@@ -4,6 +4,7 @@ import type { SearchDoor } from './door.js';
 import { HashIndex } from './HashIndex.js';
 import type { EffortOptions, HashIndexOptions, IndexStats } from './options.js';
 import { Segment, type TableStats, withSegment } from './tables.js';
+import { Tuning } from './tune.js';
 import type { Allowed, Batch, Finder } from './VectorIndex.js';
 
 /**
@@ -14,6 +15,7 @@ import type { Allowed, Batch, Finder } from './VectorIndex.js';
  */
 export class LshIndex extends HashIndex {
   readonly family: VectorFamily;
+  protected readonly tuning: Tuning;
   protected readonly effortNames = {
     probes: true,
     hammingRadius: true,
@@ -25,8 +27,9 @@ export class LshIndex extends HashIndex {
 
   /** @throws RangeError or TypeError naming the option. */
   constructor(options: HashIndexOptions) {
-    super('LshIndex', options, 'probes');
+    super('LshIndex', options);
     this.family = options.family ?? hyperplanes({ D: this.D });
+    this.tuning = new Tuning('probes', this.family.N);
   }
 
   /** `tables`: the buckets of the largest segment, which are all until vectors are added. */

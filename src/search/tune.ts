@@ -14,7 +14,11 @@ type Effort = 'probes' | 'maxCandidates';
 export class Tuning {
   measured: readonly TuneResult[] = [];
 
-  constructor(private readonly lever: Effort) {}
+  /** @param most the largest effort there is. */
+  constructor(
+    private readonly lever: Effort,
+    private readonly most: number,
+  ) {}
 
   /** Takes what a file says was measured. */
   restore(saved: unknown): void {
@@ -51,9 +55,10 @@ export class Tuning {
     let low = 0;
     let high = 1;
     let best = await measure(high);
-    while (best.recall < targetRecall && high < store.count) {
+    const highest = Math.min(store.count, this.most);
+    while (best.recall < targetRecall && high < highest) {
       low = high;
-      high = Math.min(store.count, 2 * high);
+      high = Math.min(highest, 2 * high);
       best = await measure(high);
     }
     while (high - low > 1 && best.recall >= targetRecall) {

@@ -276,3 +276,46 @@ test('cosine distances of clusters are found by centred codes', async () => {
   const recall = recallOf(await index.query(asked, { maxCandidates: 60 }), await truth.query(asked));
   expect(recall).toBeGreaterThan(0.95);
 });
+
+describe('in numbers', () => {
+  test('100,000 adds and 20,000 removes, then compact, are a fresh build', async () => {
+    const [n, depth] = [100_000, 8];
+    const values = normals(n * depth, 21, false);
+    const family = hyperplanes({ D: depth, bits: 12, tables: 3 });
+    const index = new LshIndex({ D: depth, family });
+    const next = uniform(22);
+    const gone = new Set<number>();
+    for (let first = 0; first < n; ) {
+      const count = Math.min(n - first, first % 2 === 0 ? 1 : Math.ceil(900 * next()));
+      await index.add(values.subarray(first * depth, (first + count) * depth));
+      first += count;
+      while (gone.size < first / 5) {
+        const id = Math.floor(next() * first);
+        gone.add(id);
+        index.remove([id]);
+      }
+    }
+    expect(index.size).toBe(80_000);
+    await index.compact();
+    const left = Int32Array.from({ length: n }, (_, id) => id).filter((id) => !gone.has(id));
+    const rows = new Float32Array(left.length * depth);
+    left.forEach((id, i) => {
+      rows.set(values.subarray(id * depth, (id + 1) * depth), i * depth);
+    });
+    const fresh = new LshIndex({ D: depth, family });
+    await fresh.build(rows, left);
+    expect(Buffer.from(index.save()).equals(fresh.save())).toBe(true);
+    const asked = normals(50 * depth, 23, false);
+    expect(await index.query(asked, { probes: 4 })).toEqual(await fresh.query(asked, { probes: 4 }));
+  });
+
+  test('1,000 queries leave no tensor', async () => {
+    const index = all.BinaryIndex();
+    await index.build(rows);
+    const before = tf.memory().numTensors;
+    for (let i = 0; i < 1000; i++) {
+      await index.query(queries.subarray((i % 40) * D, ((i % 40) + 1) * D), { k: 3 });
+    }
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
