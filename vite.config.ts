@@ -11,6 +11,7 @@ export default defineConfig({
         index: 'src/index.ts',
         layers: 'src/layers/index.ts',
         reformer: 'src/reformer/index.ts',
+        search: 'src/search/index.ts',
         webgpu: 'src/webgpu/device.ts',
         node: 'src/node/index.ts',
       },

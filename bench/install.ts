@@ -20,6 +20,12 @@ export async function installPeers(): Promise<void> {
     ...['install', '--prefix', PEERS_FOLDER, '--ignore-scripts', '--no-audit', '--no-fund'],
     ...['--no-package-lock', '--loglevel=error', ONNXRUNTIME],
   ]);
+  for (const name of ['hnswlib-node@3', 'usearch@2']) {
+    await step(name, 'npm', [
+      ...['install', '--prefix', PEERS_FOLDER, '--no-audit', '--no-fund'],
+      ...['--no-package-lock', '--loglevel=error', name],
+    ]);
+  }
   await step('tfjs-node', process.execPath, [
     fileURLToPath(new URL('../scripts/installTfjsNode.mjs', import.meta.url)),
   ]);

@@ -10,6 +10,7 @@ export const SUITES = [
   'peers',
   'composed',
   'copy',
+  'search',
 ] as const;
 export type Suite = (typeof SUITES)[number];
 
@@ -18,7 +19,7 @@ export const VARIANTS = ['plain', 'best'] as const;
 export type Variant = (typeof VARIANTS)[number];
 
 export const HELP = `npm run bench -- [--suite NAME[,NAME]|all] [options]
-Suites: ${SUITES.join(', ')}; all is every one but copy. Default: kernels.
+Suites: ${SUITES.join(', ')}; all is every one but copy and search. Default: kernels.
   --lengths 1024,4096   L, where the suite has a list of its own otherwise
   --heads 8             H (scaling: 1; composed: 1 on cpu, 2 on wasm)
   --depth 64            D and E
@@ -37,7 +38,7 @@ Suites: ${SUITES.join(', ')}; all is every one but copy. Default: kernels.
   --resume              go on from that file: what it has is not measured again
   --markdown FILE       write tables
   --html FILE           write a report with charts
-Suite copy: --steps 600, --fresh, --json FILE, --markdown FILE.
+Suite copy: --steps 600, --fresh, --json FILE, --markdown FILE. Suite search: --runs, --install, --json, --markdown.
 LSH_ADAPTER=gpu|lavapipe|swiftshader chooses the adapter. Ctrl-C stops after the run at hand, and writes what there is.`;
 
 export const RIVALS = [
@@ -119,7 +120,8 @@ export function parsedOptions(args: string[]): BenchOptions | undefined {
   const lengths = values.lengths?.split(',').map((one) => integerOf('lengths', one, MOST.length));
   const heads = integer('heads', MOST.heads);
   const threads = integer('threads', 1024);
-  const suites = values.suite === 'all' ? SUITES.filter((suite) => suite !== 'copy') : undefined;
+  const suites =
+    values.suite === 'all' ? SUITES.filter((suite) => suite !== 'copy' && suite !== 'search') : undefined;
   return {
     suites: suites ?? namesOf('suite', values.suite ?? 'kernels', SUITES, 'all'),
     ...(lengths && { lengths: [...new Set(lengths)].sort((a, b) => a - b) }),

@@ -21,8 +21,9 @@ import { benchCopy } from './suites/copy.js';
 import { benchKernels } from './suites/kernels.js';
 import { benchMemory } from './suites/memory.js';
 import { benchScaling } from './suites/scaling.js';
+import { benchSearch } from './suites/search.js';
 
-const BENCHES: Record<Exclude<Suite, 'copy'>, (context: Context) => Promise<void>> = {
+const BENCHES: Record<Exclude<Suite, 'copy' | 'search'>, (context: Context) => Promise<void>> = {
   kernels: benchKernels,
   attention: (context) => benchAttention(context, 'attention'),
   training: (context) => benchAttention(context, 'training'),
@@ -51,6 +52,9 @@ async function main(args: string[]): Promise<number> {
   }
   if (options.install) {
     await installPeers();
+  }
+  if (options.suites.includes('search')) {
+    return await benchSearch(options);
   }
   return options.suites.includes('copy') ? await benchCopy(options) : await bench(options, before);
 }
@@ -82,7 +86,7 @@ async function bench(options: BenchOptions, before?: Findings): Promise<number> 
   };
   try {
     for (const suite of options.suites) {
-      if (!interrupted && suite !== 'copy') {
+      if (!interrupted && suite !== 'copy' && suite !== 'search') {
         await BENCHES[suite](context);
       }
     }

@@ -11,6 +11,7 @@
 // one lane per token walks the columns, half a tile at a time.
 
 override MASKED: bool = false;
+override FLIPPED: u32 = 0u; // bits of a bucket that are turned over
 
 struct Params {
   H: u32,
@@ -26,7 +27,7 @@ struct Params {
   qkStart: u32,          // elements between the binding's start and the first row
   bucketsStart: u32,
   together: u32,         // rounds that a workgroup takes
-  halves: array<vec4u, 5>, // f/2 of each factor, in order: 2^20 buckets have at most 20
+  halves: array<vec4u, 8>, // f/2 of each factor, in order: a code of 32 bits has 32
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -163,7 +164,7 @@ fn main(
         if (walked == F) {
           if (mine) {
             buckets[params.bucketsStart + (localRow * params.R + round) * params.L + token] =
-              i32(select(bucket, params.N, padding));
+              i32(select(bucket ^ FLIPPED, params.N, padding));
           }
           round += 1u;
           bucket = 0u;

@@ -12,6 +12,7 @@ diagnostic(off, subgroup_uniformity); // branches around subgroup operations are
 // One workgroup per (64·ROWS tokens, some rounds, b·h), 64 lanes.
 
 override MASKED: bool = false;
+override FLIPPED: u32 = 0u; // bits of a bucket that are turned over
 override LOOPED: bool = false; // keep the loops over depth, to compile fast; else arrays become registers
 
 struct Params {
@@ -28,7 +29,7 @@ struct Params {
   qkStart: u32,          // elements between the binding's start and the first row
   bucketsStart: u32,
   together: u32,         // rounds that a workgroup takes
-  halves: array<vec4u, 5>, // f/2 of each factor, in order: 2^20 buckets have at most 20
+  halves: array<vec4u, 8>, // f/2 of each factor, in order: a code of 32 bits has 32
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -148,7 +149,7 @@ fn main(
     for (var a = 0u; a < ROWS; a++) {
       let token = firstToken + a;
       if (token < L) {
-        var id = bucket[a];
+        var id = bucket[a] ^ FLIPPED;
         if (MASKED) {
           if (mask[row / params.H * L + token] == 0) {
             id = params.N;

@@ -2,12 +2,13 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { onWebGPU, valuesAtHand, withFloatBuffers } from '../webgpu/backend.js';
 import { composedAttention } from './composed/attention.js';
-import { composedBuckets, withPadding } from './composed/hash.js';
+import { withPadding } from './composed/hash.js';
 import { detach } from './detach.js';
+import { familyBuckets, rotationBuckets } from './hash.js';
 import type { LshAttentionOptions } from './options.js';
 import type { Settings, Shape } from './settings.js';
 import { Door } from './validate.js';
-import { attentionOnWebGPU, bucketsOnWebGPU } from './webgpu.js';
+import { attentionOnWebGPU } from './webgpu.js';
 
 /** An attention's output and the log-sum-exp of its logits, with which attentions can be merged. */
 export interface AttentionWithLse {
@@ -86,14 +87,14 @@ function attend(name: string, qk: Tensor, v: Tensor, options: LshAttentionOption
 function hash(
   door: Door,
   qk: Tensor,
-  { mask, rotations }: LshAttentionOptions,
+  { mask, rotations, hash: family }: LshAttentionOptions,
   shape: Shape,
   settings: Settings,
 ): Tensor {
   const inputs = { qk: detach(qk), ...(mask && { mask }), ...(rotations && { rotations }) };
-  return onWebGPU()
-    ? bucketsOnWebGPU(withFloatBuffers(inputs), shape, settings, door)
-    : composedBuckets(inputs, shape, settings);
+  return family === undefined
+    ? rotationBuckets(inputs, shape, settings, door)
+    : familyBuckets(family, inputs, shape, settings);
 }
 
 /** Buckets that the caller gave, with the mask marked in them. */

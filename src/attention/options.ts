@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { VectorFamily } from '../hashing/family.js';
 
 /**
  * Options of {@link lshAttention}. Letters: B batch, H heads, L length, D key depth, R hash rounds,
@@ -72,6 +73,12 @@ export interface LshAttentionOptions {
   readonly seed?: number;
   /** `[H or 1, D, R, Σf/2]` float32, in place of a draw from `seed`; with `rotation: 'gaussian'` alone. */
   readonly rotations?: Tensor;
+  /**
+   * A family of hash functions for vectors of D numbers, such as `hyperplanes(…)` of `tfjs-lsh-attention/search`, in
+   * place of the random rotations: its tables are the rounds and its codes the buckets. `numHashes`, `numBuckets`,
+   * `rotation`, `rotations` and `buckets` are then left out.
+   */
+  readonly hash?: VectorFamily;
   /**
    * `[B, H, R, L]` int32 in 0 … N, N (in every round) for padding, in place of the hash; see
    * {@link lshBuckets}. Tokens are sorted by them as they are: one that `mask` alone pads keeps its place.

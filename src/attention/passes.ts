@@ -103,7 +103,7 @@ export function opPasses(
 }
 
 /** Whether later rounds ask which chunk a token was in. */
-function remembersChunks({ correct, R, bucketWindow }: Settings): boolean {
+function remembersChunks({ correct, R, bucketWindow }: SortSettings): boolean {
   return correct && R > 1 && !bucketWindow;
 }
 
@@ -113,7 +113,8 @@ function windowWords(L: number, settings: Settings): number {
   return bucketWindow ? R * (N + 2) : remembersChunks(settings) ? R * L : 0;
 }
 
-function slicing(L: number, N: number): { slices: number; sliceLength: number } {
+/** How a row of L keys is cut for the sort. */
+export function slicing(L: number, N: number): { slices: number; sliceLength: number } {
   const sliceLength = Math.max(1, Math.min(L, Math.max(LEAST_SLICE, 4 * (N + 1))));
   return { slices: Math.ceil(L / sliceLength), sliceLength };
 }
@@ -123,6 +124,7 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
   const { R, F, N, hadamard, rotationHeads } = settings;
   const { firstRow, rows, starts } = layout;
   const masked = { MASKED: Number(settings.masked) };
+  const rotated = { ...masked, FLIPPED: settings.flipped ?? 0 };
   const pass = (
     kernel: KernelName,
     { tile, together = 1, constants = masked, sizes = {}, params = {} }: HashVariant,
@@ -151,7 +153,7 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
     return pass('hash/rotate_subgroup', {
       // A query stays where it is for all rounds.
       ...{ tile: TOKEN_TILE * ROWS, together: R, params: { rotationHeads, together: R } },
-      constants: { ...masked, LOOPED: 1 },
+      constants: { ...rotated, LOOPED: 1 },
       sizes: { ROWS, DEPTH_VECTORS: Math.ceil(D / 4) },
     });
   }
@@ -160,12 +162,20 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
   const together = Math.min(R, Math.max(1, Math.floor(HASH_COLUMNS / F)));
   return pass('hash/rotate', {
     ...{ tile: FEW_TOKENS * ROWS, together, params: { rotationHeads, together } },
+    constants: rotated,
     sizes: { ROWS },
   });
 }
 
+/** What the sort must know of an attention, or of another that sorts by keys. */
+type SortSettings = Pick<Settings, 'R' | 'C' | 'N' | 'causal' | 'bucketWindow' | 'correct'>;
+
 /** Sorts the tokens of every round by bucket, and notes what tells windows apart. */
-function sortPasses({ L }: Shape, settings: Settings, { rows, starts }: BatchLayout): Pass[] {
+export function sortPasses(
+  { L }: Pick<Shape, 'L'>,
+  settings: SortSettings,
+  { rows, starts }: Pick<BatchLayout, 'rows' | 'starts'>,
+): Pass[] {
   const { R, C, N } = settings;
   const { slices, sliceLength } = slicing(L, N);
   const params = {

@@ -63,8 +63,10 @@ export interface Settings extends BucketPlan {
   readonly hadamard: boolean;
   /** Heads of the rotation: H, or 1 when it is shared. */
   readonly rotationHeads: number;
+  /** Bits of a bucket that are turned over, where N is a power of two: for hash families. */
+  readonly flipped?: number;
   readonly masked: boolean;
-  /** Whether the buckets are hashed, not given. */
+  /** Whether the buckets are hashed by rotations: neither given, nor made by a family. */
   readonly hashed: boolean;
 }
 

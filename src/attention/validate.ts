@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import type { VectorFamily } from '../hashing/family.js';
 import { signCount } from '../hashing/hadamard.js';
 import { type DenseSettings, type DenseShape, type MaskStrides, maskStrides } from './dense/settings.js';
 import {
@@ -40,6 +41,7 @@ const NAMES: Record<keyof LshAttentionOptions, true> = {
   storage: true,
   seed: true,
   rotations: true,
+  hash: true,
   buckets: true,
 };
 const DENSE_NAMES: Record<keyof DenseAttentionOptions, true> = {
@@ -133,7 +135,13 @@ export class Door {
   settings(shape: Shape, options: LshAttentionOptions): Settings {
     this.known(options, NAMES);
     const { B, H, L, D } = shape;
-    const R = this.integer('numHashes', options.numHashes ?? DEFAULTS.numHashes, 1, MAX_HASHES);
+    const family = this.family(options, D);
+    const R = this.integer(
+      'numHashes',
+      family?.tables ?? options.numHashes ?? DEFAULTS.numHashes,
+      1,
+      MAX_HASHES,
+    );
     const given = this.integer('chunkLength', options.chunkLength ?? DEFAULTS.chunkLength, 1);
     const P = this.integer('chunksBefore', options.chunksBefore ?? DEFAULTS.chunksBefore, 0);
     const A = this.integer('chunksAfter', options.chunksAfter ?? DEFAULTS.chunksAfter, 0);
@@ -170,7 +178,7 @@ export class Door {
     }
     const C = Math.min(given, Math.max(1, L)); // one chunk holds all, however much longer it could be
     const chunks = Math.ceil(L / C);
-    const buckets = this.buckets(options.numBuckets, L, C);
+    const buckets = family ? { N: family.N, factors: [], F: 0 } : this.buckets(options.numBuckets, L, C);
     this.affordable('bucket ids', B * H * R * L);
     const hadamard =
       this.oneOf('rotation', options.rotation ?? DEFAULTS.rotation, ['gaussian', 'hadamard']) === 'hadamard';
@@ -179,7 +187,7 @@ export class Door {
         "`rotations` cannot be given with `rotation: 'hadamard'`, whose rotations are no matrices. Leave `rotations` out, or set `rotation: 'gaussian'`.",
       );
     }
-    if (options.buckets === undefined && options.rotations === undefined) {
+    if (options.buckets === undefined && options.rotations === undefined && family === undefined) {
       this.affordable(
         'numbers of rotations',
         hadamard ? signCount({ H, D, R, F: buckets.F }) : H * D * R * buckets.F,
@@ -204,7 +212,7 @@ export class Door {
       hadamard,
       rotationHeads: H,
       masked: options.mask !== undefined,
-      hashed: options.buckets === undefined,
+      hashed: options.buckets === undefined && family === undefined,
     };
     this.mask(options.mask, B, L);
     if (options.buckets !== undefined) {
@@ -286,10 +294,41 @@ export class Door {
     }
   }
 
-  private buckets(given: LshAttentionOptions['numBuckets'], L: number, C: number): BucketPlan {
-    if (given === undefined) {
-      return bucketPlan(undefined, L, C, MAX_BUCKETS);
+  /** A family of hash functions in place of rotations, if one is given. */
+  private family(options: LshAttentionOptions, D: number): VectorFamily | undefined {
+    const { hash } = options;
+    if (hash === undefined) {
+      return undefined;
     }
+    if (typeof hash !== 'object' || hash === null || typeof hash.hashTensor !== 'function') {
+      throw this.kind(
+        `\`hash\` must be a family of hash functions for vectors, got ${show(hash)}. Try hyperplanes({ D: ${D} }) of tfjs-lsh-attention/search.`,
+      );
+    }
+    for (const name of ['numHashes', 'numBuckets', 'rotation', 'rotations', 'buckets'] as const) {
+      if (options[name] !== undefined) {
+        throw this.range(
+          `\`${name}\` cannot be given with \`hash\`, which decides it. Leave one of them out.`,
+        );
+      }
+    }
+    if (hash.D !== D) {
+      throw this.range(`\`hash\` must be made for vectors of D = ${D} numbers, got D = ${hash.D}.`);
+    }
+    if (hash.N > MAX_BUCKETS) {
+      throw this.range(
+        `\`hash\` must have at most 2^20 codes, got ${hash.N}. Use fewer bits, or fewer buckets.`,
+      );
+    }
+    return hash;
+  }
+
+  private buckets(given: LshAttentionOptions['numBuckets'], L: number, C: number): BucketPlan {
+    return bucketPlan(given === undefined ? undefined : this.factors(given, MAX_BUCKETS), L, C, MAX_BUCKETS);
+  }
+
+  /** Numbers of buckets as a list of even factors. */
+  factors(given: number | readonly number[], most: number): readonly number[] {
     const factors = typeof given === 'number' ? [given] : given;
     if (!Array.isArray(factors) || factors.length === 0) {
       throw this.kind(
@@ -304,13 +343,13 @@ export class Door {
         );
       }
     }
-    const plan = bucketPlan(factors, L, C, MAX_BUCKETS);
-    if (plan.N > MAX_BUCKETS) {
+    const all = factors.reduce((product: number, f: number) => product * f, 1);
+    if (all > most) {
       throw this.range(
-        `\`numBuckets\` must be at most 2^20 in all, got ${plan.N}. Leave it out for a number that suits the length.`,
+        `\`numBuckets\` must be at most 2^${Math.log2(most)} in all, got ${all}. Leave it out for a number that suits the length.`,
       );
     }
-    return plan;
+    return factors;
   }
 
   private affordable(what: string, count: number): void {

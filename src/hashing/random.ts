@@ -30,7 +30,7 @@ export function philox(counter: Words4, key: readonly [number, number]): Words4 
 }
 
 /** The upper 32 bits of the 64-bit product of two unsigned 32-bit integers, by 16-bit halves. */
-function multiplyHigh(a: number, b: number): number {
+export function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;
   const bLow = b & 0xffff;

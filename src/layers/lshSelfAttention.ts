@@ -13,7 +13,7 @@ import {
 } from './projected.js';
 
 /** The options of {@link lshAttention} that are not tensors. */
-export type LshLayerOptions = Omit<LshAttentionOptions, 'mask' | 'rotations' | 'buckets'>;
+export type LshLayerOptions = Omit<LshAttentionOptions, 'mask' | 'rotations' | 'hash' | 'buckets'>;
 
 /**
  * Configuration of {@link LSHSelfAttention} and {@link DenseSelfAttention}: tfjs's own, Keras's names for

@@ -18,10 +18,14 @@ import denseDelta from '../../kernels/dense/delta.wgsl?raw';
 import denseForward from '../../kernels/dense/forward.wgsl?raw';
 import denseForwardSubgroup from '../../kernels/dense/forward_subgroup.wgsl?raw';
 import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
+import hashMinhash from '../../kernels/hash/minhash.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
 import hashRotateSubgroup from '../../kernels/hash/rotate_subgroup.wgsl?raw';
 import probeCopy from '../../kernels/probe/copy.wgsl?raw';
 import probeMultiply from '../../kernels/probe/multiply.wgsl?raw';
+import searchHamming from '../../kernels/search/hamming.wgsl?raw';
+import searchRerank from '../../kernels/search/rerank.wgsl?raw';
+import searchTopk from '../../kernels/search/topk.wgsl?raw';
 import sortArrange from '../../kernels/sort/arrange.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
 import sortPlace from '../../kernels/sort/place.wgsl?raw';
@@ -68,7 +72,7 @@ const ROTATE = {
   params: [
     ...u32('H', 'L', 'D', 'R', 'F', 'N', 'tiles', 'workgroups', 'firstRow', 'rotationHeads'),
     ...u32('qkStart', 'bucketsStart', 'together'),
-    { name: 'halves', type: 'u32', length: 20 },
+    { name: 'halves', type: 'u32', length: 32 },
   ],
   buffers: { qk: 'read', rotations: 'read', mask: 'read', buckets: 'write' },
 } satisfies Omit<Kernel, 'code'>;
@@ -140,6 +144,11 @@ export const kernels = {
       { name: 'halves', type: 'u32', length: 20 },
     ],
     buffers: { qk: 'read', signs: 'read', mask: 'read', buckets: 'write' },
+  },
+  'hash/minhash': {
+    code: hashMinhash,
+    params: u32('k', 'tiles', 'workgroups'),
+    buffers: { words: 'read', offsets: 'read', constants: 'read', signatures: 'write' },
   },
   'sort/count': {
     code: sortCount,
@@ -224,6 +233,21 @@ export const kernels = {
       { name: 'scale', type: 'f32' },
     ],
     buffers: { qk: 'read', v: 'read', buckets: 'read', links: 'read', out: 'write', lse: 'write' },
+  },
+  'search/hamming': {
+    code: searchHamming,
+    params: u32('slots', 'firstSlot', 'partSlots', 'queries', 'vectors', 'lastKey', 'workgroups'),
+    buffers: { codes: 'read', queryCodes: 'read', allowed: 'read', keys: 'write' },
+  },
+  'search/rerank': {
+    code: searchRerank,
+    params: u32('slots', 'firstSlot', 'partSlots', 'width', 'vectors', 'listed', 'tiles', 'workgroups'),
+    buffers: { rows: 'read', queries: 'read', lists: 'read', allowed: 'read', values: 'write' },
+  },
+  'search/topk': {
+    code: searchTopk,
+    params: u32('width', 'pitch', 'listed', 'k', 'tiles', 'workgroups'),
+    buffers: { values: 'read', lists: 'read', bestValues: 'write', bestSlots: 'write' },
   },
   'probe/multiply': {
     code: probeMultiply,

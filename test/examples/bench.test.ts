@@ -53,7 +53,7 @@ describe('options', () => {
   test.each([
     [
       ['--suite', 'speed'],
-      "--suite must be of kernels, attention, training, memory, scaling, peers, composed, copy, all; got 'speed'",
+      "--suite must be of kernels, attention, training, memory, scaling, peers, composed, copy, search, all; got 'speed'",
     ],
     [['--lengths', '1024,x'], "--lengths must be an integer from 1 to 16777216, got 'x'"],
     [['--lengths', ''], "got ''"],

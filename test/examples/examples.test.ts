@@ -41,14 +41,34 @@ describe.each(['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'kernels/READM
   });
 });
 
-// What trains has tests of its own.
-test.each(readdirSync('examples').filter((name) => name.endsWith('.ts') && !name.startsWith('train-')))(
+/** Those that take minutes have tests of their own. */
+const LONG = ['train-copy.ts', 'train-bytes.ts', 'near-duplicates.ts', 'learned-hashing.ts'];
+test.each(readdirSync('examples').filter((name) => name.endsWith('.ts') && !LONG.includes(name)))(
   'examples/%s runs',
   async (name) => {
     const { stdout } = await runFile(join('examples', name));
     expect(stdout.trim()).not.toBe('');
   },
 );
+
+test('examples/near-duplicates.ts finds the pairs of some hundred mails', async () => {
+  const { stdout } = await runFile('examples/near-duplicates.ts', '--mails', '500');
+  expect(stdout).toMatch(/^500 mails/);
+  const [, recall = 0, precision] = /as it comes .*?([\d.]+) % +([\d.]+) %/.exec(stdout) ?? [];
+  expect(Number(recall)).toBeGreaterThanOrEqual(95);
+  expect(Number(precision)).toBe(100);
+});
+
+test('examples/learned-hashing.ts says how to get its data, and what is wrong with its options', async () => {
+  const missing = { ...process.env, FASHION_MNIST: folder };
+  const { stdout } = await run(process.execPath, ['scripts/gpu.mjs', 'examples/learned-hashing.ts'], {
+    env: missing,
+  });
+  expect(stdout).toMatch(/apt-get install dataset-fashion-mnist/);
+  await expect(runFile('examples/learned-hashing.ts', '--seeds', '0')).rejects.toThrow(
+    /--seeds must be an integer from 1 up/,
+  );
+});
 
 test('npm start climbs its ladder and writes its report', async () => {
   const out = join(folder, 'report.html');

@@ -33,6 +33,7 @@ test('the package holds the library, the kernels and its papers, nothing else', 
     'dist/layers.js',
     'dist/node.js',
     'dist/reformer.js',
+    'dist/search.js',
     'dist/webgpu.js',
   ]) {
     expect(files).toContain(file);

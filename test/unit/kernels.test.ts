@@ -5,8 +5,11 @@ import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { appendPlan, movePlan } from '../../src/attention/decode/plan.js';
 import { densePlan } from '../../src/attention/dense/passes.js';
 import { Door } from '../../src/attention/validate.js';
+import { SCHEMES } from '../../src/hashing/minhash/schemes.js';
+import { minHashProgram } from '../../src/hashing/minhash/webgpu.js';
 import { type AttentionPlan, plan } from '../../src/index.js';
 import { hold } from '../../src/node/dawn.js';
+import { searchProgram } from '../../src/search/passes.js';
 import { probes } from '../../src/webgpu/ceilings.js';
 import { compile, withSizes } from '../../src/webgpu/dispatch.js';
 import { type Kernel, type KernelName, kernels } from '../../src/webgpu/kernels.js';
@@ -55,9 +58,23 @@ const DENSE_PLANS = (['DenseAttention', 'DenseAttentionGradient'] as const).flat
     ),
   ),
 );
+const SEARCH_PROGRAMS = (['euclidean', 'cosine', 'innerProduct'] as const).flatMap((metric) =>
+  [false, true].flatMap((half) =>
+    [undefined, { vectors: 2, bits: 256, width: 200 }].map((codes) =>
+      searchProgram({
+        ...{ slots: 3000, queries: 4, vectors: 5, half, metric, k: 10, ...(codes && { codes }) },
+        parts: [
+          { first: 0, count: 2000 },
+          { first: 2000, count: 1000 },
+        ],
+      }),
+    ),
+  ),
+);
 const OP_PLANS = PLANS.flatMap(({ forward, backward }) => [...forward, backward]);
+const SET_PLANS = SCHEMES.map((scheme) => minHashProgram(3, { k: 130, scheme }));
 const PASSES = [
-  ...[...OP_PLANS, ...DENSE_PLANS, ...CACHE_PLANS].flatMap(({ batches }) =>
+  ...[...OP_PLANS, ...DENSE_PLANS, ...CACHE_PLANS, ...SET_PLANS, ...SEARCH_PROGRAMS].flatMap(({ batches }) =>
     batches.flatMap(({ passes }) => passes),
   ),
   ...Object.values(probes).flatMap((probe) => probe(1)),

@@ -34,7 +34,9 @@ export function composedBuckets(
       // tfjs's WebGPU backend cannot transpose integers, and one entry of a batch needs no transposing.
       return B === 1 ? tf.reshape(bucket, [B, H, L]) : tf.transpose(tf.reshape(bucket, [H, B, L]), [1, 0, 2]);
     });
-    const buckets = tf.cast(tf.stack(rounds, 2), 'int32');
+    const hashed = tf.cast(tf.stack(rounds, 2), 'int32');
+    const { flipped } = settings;
+    const buckets = flipped ? tf.sub(tf.scalar(flipped | 0, 'int32'), hashed) : hashed;
     return mask === undefined ? buckets : padded(buckets, mask, shape, tf.scalar(settings.N, 'int32'));
   });
 }
@@ -88,7 +90,7 @@ export function withPadding(buckets: Tensor, mask: Tensor, shape: Shape, setting
 }
 
 /** Bucket ids with `padding` where the mask is false. */
-function padded(buckets: Tensor, mask: Tensor, { B, L }: Shape, padding: Tensor): Tensor {
+export function padded(buckets: Tensor, mask: Tensor, { B, L }: Shape, padding: Tensor): Tensor {
   const real = tf.cast(tf.notEqual(tf.cast(mask, 'int32'), 0), 'int32');
   const real4 = tf.reshape(real, [B, 1, 1, L]);
   const unreal = tf.sub(tf.scalar(1, 'int32'), real4);

@@ -1,0 +1,109 @@
+/** Schemes of k hash functions on 32-bit words, and the minima of their hashes. */
+import { philox } from '../random.js';
+import { drawPermutations, permuted } from './datasketch.js';
+import { sha1Word } from './sha1.js';
+import { murmurWord, type WordOfBytes } from './tokens.js';
+
+export const SCHEMES = ['fmix32', 'datasketch', 'csharp-fnv'] as const;
+
+/**
+ * - `'fmix32'`: MurmurHash3's finaliser of token xor seed. Strings and bytes by MurmurHash3.
+ * - `'datasketch'`: those of the Python package datasketch, to the bit: SHA-1, then a·x + b modulo 2^61 − 1. Use
+ *   it for signatures that are stored or compared elsewhere.
+ * - `'csharp-fnv'`: an old C# recipe that chains FNV over two seeds and the token, which comes to token xor a
+ *   constant. **Do not choose it for new data**: a function that keeps nearby integers together is no random order,
+ *   and estimates on overlapping ranges are off by up to 0.5. It is here to read what was made by it; its minima are
+ *   those of C#, a signed integer, plus 2^31.
+ */
+export type MinHashScheme = (typeof SCHEMES)[number];
+
+/** k hash functions. */
+export interface HashFunctions {
+  readonly scheme: MinHashScheme;
+  readonly k: number;
+  /** Four words a function, `[k, 4]`. */
+  readonly constants: Uint32Array;
+  readonly wordOfBytes: WordOfBytes;
+}
+
+/** Names the random stream of the functions: other uses of a seed draw other numbers. */
+const STREAM = 0x6d696e;
+
+/** The functions of a seed. The first of k are those of a smaller k. */
+export function drawFunctions(scheme: MinHashScheme, k: number, seed: number): HashFunctions {
+  const [constants, wordOfBytes] =
+    scheme === 'datasketch'
+      ? [drawPermutations(k, seed), sha1Word]
+      : [drawConstants(k, seed, scheme === 'fmix32' ? (word) => word : csharpConstant), murmurWord];
+  return { scheme, k, constants, wordOfBytes };
+}
+
+function drawConstants(
+  k: number,
+  seed: number,
+  constant: (first: number, second: number) => number,
+): Uint32Array {
+  const constants = new Uint32Array(4 * k);
+  for (let i = 0; i < k; i++) {
+    const [first, second] = philox([i, 0, 0, 0], [seed, STREAM]);
+    constants[4 * i] = constant(first, second);
+  }
+  return constants;
+}
+
+/** FNV over two seeds, with the sign bit turned over: the order of signed minima is then that of unsigned ones. */
+export function csharpConstant(first: number, second: number): number {
+  const chained = [first, second].reduce((hash, seed) => Math.imul(hash, 0x01000193) ^ seed, 0x811c9dc5);
+  return (Math.imul(chained, 0x01000193) ^ 0x80000000) >>> 0;
+}
+
+/** Lowers `minima [k]` to the least hashes of the first `count` words, where they are lower. */
+export function lowerMinima(
+  minima: Uint32Array,
+  words: Uint32Array,
+  count: number,
+  functions: HashFunctions,
+): void {
+  const { k, constants } = functions;
+  const least = LEAST[functions.scheme];
+  for (let i = 0; i < k; i++) {
+    minima[i] = least(words, count, constants.subarray(4 * i, 4 * i + 4), minima[i] as number);
+  }
+}
+
+type Least = (words: Uint32Array, count: number, constants: Uint32Array, least: number) => number;
+
+/** One function over all words: its constants and the minimum stay in registers. */
+const LEAST: Readonly<Record<MinHashScheme, Least>> = {
+  fmix32: (words, count, constants, bound) => {
+    const seed = constants[0] as number;
+    let least = bound;
+    for (let j = 0; j < count; j++) {
+      // fmix32, in line: a call in this loop costs half of its speed.
+      let h = (words[j] as number) ^ seed;
+      h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+      h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+      h = (h ^ (h >>> 16)) >>> 0;
+      if (h < least) {
+        least = h;
+      }
+    }
+    return least;
+  },
+  datasketch: (words, count, constants, bound) => {
+    const [aHigh, aLow, bHigh, bLow] = constants as unknown as [number, number, number, number];
+    let least = bound;
+    for (let j = 0; j < count; j++) {
+      least = Math.min(least, permuted(words[j] as number, aHigh, aLow, bHigh, bLow));
+    }
+    return least;
+  },
+  'csharp-fnv': (words, count, constants, bound) => {
+    const constant = constants[0] as number;
+    let least = bound;
+    for (let j = 0; j < count; j++) {
+      least = Math.min(least, ((words[j] as number) ^ constant) >>> 0);
+    }
+    return least;
+  },
+};

@@ -1,0 +1,237 @@
+import { checkedFunctions } from '../hashing/minhash/options.js';
+import { drawFunctions, type HashFunctions, type MinHashScheme } from '../hashing/minhash/schemes.js';
+import { checkedSets, signaturesOf } from '../hashing/minhash/signatures.js';
+import { checkedSet, type Token, tokenWords } from '../hashing/minhash/tokens.js';
+import { type Banding, chooseBanding } from './banding.js';
+import { SearchDoor } from './door.js';
+import { type IndexFile, writeIndexFile } from './file.js';
+import type { MinHashLshOptions, PairResult, SetQueryOptions } from './minHashOptions.js';
+import { Nearest } from './nearest.js';
+import type { IndexStats, QueryResult } from './options.js';
+import { type SetBatch, SetStore } from './SetStore.js';
+import { setsOfTensors, tensorsOfSets } from './setsFile.js';
+import { type Key, TokenSets } from './TokenSets.js';
+
+const NAMES = { threshold: true, missWeight: true, verify: true } as const;
+const MOST_HASHES = 4096;
+
+/**
+ * Finds similar sets among many, by Jaccard similarity: signatures are cut into bands, and sets that agree in a whole
+ * band are candidates (Leskovec, Rajaraman and Ullman, "Mining of massive datasets", section 3.4). Calls that return
+ * promises should be awaited one after the other.
+ *
+ * @example
+ * const index = new MinHashLsh({ threshold: 0.7, verify: true });
+ * await index.add([['a', 'b', 'c'], ['a', 'b', 'c', 'd']]);
+ * index.pairs(); // 0 and 1, of similarity 0.75
+ */
+export class MinHashLsh {
+  readonly threshold: number;
+  readonly missWeight: number;
+  readonly verify: boolean;
+  readonly numHashes: number;
+  readonly seed: number;
+  readonly scheme: MinHashScheme;
+  /** Bands of a signature, and positions of each. */
+  readonly banding: Banding;
+  private readonly functions: HashFunctions;
+  private readonly store: SetStore;
+  private disposed = false;
+
+  /** @throws RangeError or TypeError naming the option. */
+  constructor(options: MinHashLshOptions = {}) {
+    const door = new SearchDoor('MinHashLsh');
+    const { scheme, k, seed } = checkedFunctions(options, door, NAMES);
+    const { threshold = 0.8, missWeight = 0.95, verify = false } = options;
+    this.threshold = door.share('threshold', threshold);
+    if (threshold === 0) {
+      throw door.range('`threshold` must be above 0, got 0: all sets are that similar. Try 0.5.');
+    }
+    this.missWeight = door.share('missWeight', missWeight);
+    this.verify = door.flag('verify', verify);
+    this.numHashes = door.integer('numHashes', k, 1, MOST_HASHES);
+    [this.scheme, this.seed] = [scheme, seed];
+    this.banding = chooseBanding(k, threshold, missWeight);
+    this.functions = drawFunctions(scheme, k, seed);
+    this.store = new SetStore(k, this.banding, verify);
+  }
+
+  /** Sets that can be found. */
+  get size(): number {
+    return this.store.slots.live;
+  }
+
+  /**
+   * Takes these sets in place of all that it has.
+   *
+   * @param ids their ids, distinct integers from 0 up. @default 0, 1, 2, …
+   */
+  async build(sets: Iterable<Iterable<Token>>, ids?: ArrayLike<number>): Promise<void> {
+    const door = this.door('build');
+    const batch = await this.batchOf(sets, door);
+    const n = batch.keys.length;
+    door.room(n);
+    this.refill(
+      batch,
+      door.ids(ids ?? Int32Array.from({ length: n }, (_, i) => i), n, () => false),
+    );
+  }
+
+  /**
+   * Takes more sets, and returns their ids. Each set is read once; a call that fails changes nothing.
+   *
+   * @param ids distinct integers from 0 up, none of them in use. @default integers that were never in use
+   */
+  async add(sets: Iterable<Iterable<Token>>, ids?: ArrayLike<number>): Promise<Int32Array> {
+    const door = this.door('add');
+    const batch = await this.batchOf(sets, door);
+    const n = batch.keys.length;
+    const { slots } = this.store;
+    door.room(slots.count + n);
+    const taken = door.ids(ids ?? slots.freshIds(n), n, (id) => slots.slot(id) !== undefined);
+    this.store.append(batch, taken);
+    return taken;
+  }
+
+  /** Forgets the sets of these ids, and returns how many of them there were. Unknown ids are passed over. */
+  remove(ids: Iterable<number>): number {
+    this.door('remove');
+    return this.store.slots.removeIds(ids);
+  }
+
+  /** Gives the room of removed sets back: from now on the index is as one built from those that are left. */
+  compact(): void {
+    this.door('compact');
+    const { batch, ids } = this.store.survivors();
+    this.refill(batch, ids);
+  }
+
+  /**
+   * The k most similar sets of each query among its candidates, by distance 1 − J. With `verify` those below the threshold
+   * are left out, and J is exact; else all candidates count, and J is estimated.
+   */
+  async query(sets: Iterable<Iterable<Token>>, options: SetQueryOptions = {}): Promise<QueryResult> {
+    const door = this.door('query');
+    door.known(options, { k: true, filter: true });
+    const k = door.integer('k', options.k ?? 10, 1, 2 ** 20);
+    const { filter = () => true } = options;
+    if (typeof filter !== 'function') {
+      throw door.kind('`filter` must be a function of an id.');
+    }
+    const batch = await this.batchOf(sets, door);
+    const n = batch.keys.length;
+    const { slots } = this.store;
+    const ids = new Int32Array(n * k).fill(-1);
+    const distances = new Float64Array(n * k).fill(Number.POSITIVE_INFINITY);
+    const [found, candidates] = [new Int32Array(n), new Int32Array(n)];
+    const best = new Nearest(Math.min(k, slots.live));
+    for (let i = 0; i < n; i++) {
+      const signature = this.store.row(batch.signatures, i);
+      const compared = this.store.candidates(signature).filter((slot) => filter(slots.ids[slot] as number));
+      best.clear();
+      for (const slot of compared) {
+        const similarity = this.store.similarity(batch, i, slot);
+        if (this.isFound(similarity)) {
+          best.offer(slot, 1 - similarity);
+        }
+      }
+      candidates[i] = compared.length;
+      found[i] = best.count;
+      for (let j = 0; j < best.count; j++) {
+        ids[i * k + j] = slots.ids[best.slots[j] as number] as number;
+        distances[i * k + j] = best.values[j] as number;
+      }
+    }
+    return { ids, distances, candidates, found, complete: found.every((count) => count === k), k };
+  }
+
+  /**
+   * All pairs of similar sets in the index, in the order in which their sets came. With `verify` those at or above the
+   * threshold, exactly; else all candidates, with estimates.
+   */
+  pairs(): PairResult {
+    this.door('pairs');
+    const { slots } = this.store;
+    const pairs: [number, number, number][] = [];
+    let candidates = 0;
+    for (let slot = 0; slot < slots.count; slot++) {
+      if (slots.alive[slot] === 1) {
+        for (const other of this.store.candidates(this.store.signature(slot), slot + 1)) {
+          candidates++;
+          const similarity = this.store.similarityOf(slot, other);
+          if (this.isFound(similarity)) {
+            pairs.push([slots.ids[slot] as number, slots.ids[other] as number, similarity]);
+          }
+        }
+      }
+    }
+    return {
+      first: Int32Array.from(pairs, ([first]) => first),
+      second: Int32Array.from(pairs, ([, second]) => second),
+      similarities: Float64Array.from(pairs, ([, , similarity]) => similarity),
+      candidates,
+    };
+  }
+
+  /** What there is, and the room that it takes, but for the tokens that `verify` keeps. */
+  stats(): IndexStats {
+    this.door('stats');
+    const { live, count } = this.store.slots;
+    return { rows: live, removed: count - live, bytes: this.store.bytes };
+  }
+
+  /**
+   * The index as one file in the safetensors format, without removed sets, for `loadIndex`; equal indexes give equal bytes.
+   */
+  save(): Uint8Array<ArrayBuffer> {
+    this.door('save');
+    const { threshold, missWeight, verify, numHashes, seed, scheme } = this;
+    const options = { threshold, missWeight, verify, numHashes, seed, scheme };
+    const tensors = tensorsOfSets(this.store.survivors());
+    return writeIndexFile({ description: { kind: 'MinHashLsh', options }, tensors });
+  }
+
+  /** Takes what a file holds; used by `loadIndex`. */
+  restore(file: IndexFile): void {
+    const { batch, ids } = setsOfTensors(file, this.numHashes);
+    this.refill(
+      batch,
+      this.door('restore').ids(ids, ids.length, () => false),
+    );
+  }
+
+  /** Frees what the index holds; it cannot be used after. */
+  dispose(): void {
+    this.store.clear();
+    this.disposed = true;
+  }
+
+  private door(method: string): SearchDoor {
+    const door = new SearchDoor(`MinHashLsh.${method}`);
+    if (this.disposed) {
+      throw door.failure('the index is disposed. Build another one.');
+    }
+    return door;
+  }
+
+  private isFound(similarity: number): boolean {
+    return !this.verify || similarity >= this.threshold;
+  }
+
+  private async batchOf(sets: Iterable<Iterable<Token>>, door: SearchDoor): Promise<SetBatch> {
+    const words: Uint32Array[] = [];
+    const keys: Set<Key>[] = [];
+    for (const set of checkedSets(sets, door)) {
+      // A generator can be read once, and is needed twice.
+      const tokens = this.verify ? Array.from(checkedSet(set, door)) : set;
+      words.push(tokenWords(tokens, this.functions.wordOfBytes, door));
+      keys.push(this.verify ? TokenSets.keys(tokens, door) : new Set());
+    }
+    return { signatures: await signaturesOf(words, this.functions), keys };
+  }
+
+  private refill(batch: SetBatch, ids: Int32Array): void {
+    this.store.clear();
+    this.store.append(batch, ids);
+  }
+}

@@ -1,0 +1,132 @@
+import type { Rows } from '../hashing/family.js';
+import { decodeFloat16, encodeFloat16 } from '../storage/float16.js';
+import type { VectorStorage } from './options.js';
+
+/** Numbers in a store: 16-bit floats as their patterns. */
+export type StoredValues = Float32Array | Float64Array | Uint16Array;
+
+const ARRAYS = { float16: Uint16Array, float32: Float32Array, float64: Float64Array } as const;
+
+/** The vectors of an index by slot, in the order in which they came; removed ones stay until they are compacted away. */
+export class RowStore {
+  /** Slots in use. */
+  count = 0;
+  /** Slots that are not removed. */
+  live = 0;
+  /** `[slots]`: 1 where a vector can be found. */
+  alive = new Uint8Array(0);
+  ids = new Int32Array(0);
+  values: StoredValues;
+  private nextId = 0;
+  private slotOf: Map<number, number> | undefined;
+
+  constructor(
+    readonly D: number,
+    readonly storage: VectorStorage,
+  ) {
+    this.values = new ARRAYS[storage](0);
+  }
+
+  /** The ids that vectors without ids of their own will have. */
+  freshIds(count: number): Int32Array {
+    return Int32Array.from({ length: count }, (_, i) => this.nextId + i);
+  }
+
+  /** The slot of an id, or undefined. */
+  slot(id: number): number | undefined {
+    if (this.slotOf === undefined) {
+      this.slotOf = new Map();
+      for (let slot = 0; slot < this.count; slot++) {
+        if (this.alive[slot] === 1) {
+          this.slotOf.set(this.ids[slot] as number, slot);
+        }
+      }
+    }
+    return this.slotOf.get(id);
+  }
+
+  /** Rows as they will be stored, rounded. */
+  rounded(rows: Rows): StoredValues {
+    if (this.storage === 'float64') {
+      return new Float64Array(rows);
+    }
+    const floats = new Float32Array(rows);
+    return this.storage === 'float32' ? floats : encodeFloat16(floats);
+  }
+
+  append(values: StoredValues, ids: Int32Array): void {
+    const first = this.count;
+    this.reserve(first + ids.length);
+    this.values.set(values, first * this.D);
+    this.ids.set(ids, first);
+    this.alive.fill(1, first, first + ids.length);
+    for (const [i, id] of ids.entries()) {
+      this.slotOf?.set(id, first + i);
+      this.nextId = Math.max(this.nextId, id + 1);
+    }
+    this.count += ids.length;
+    this.live += ids.length;
+  }
+
+  /** Marks the slots of these ids as removed, and returns how many there were. */
+  removeIds(ids: Iterable<number>): number {
+    let count = 0;
+    for (const id of ids) {
+      const slot = this.slot(id);
+      if (slot !== undefined) {
+        this.alive[slot] = 0;
+        this.slotOf?.delete(id);
+        count++;
+      }
+    }
+    this.live -= count;
+    return count;
+  }
+
+  /** The vectors that can be found, and their ids, in order. */
+  survivors(): { readonly values: StoredValues; readonly ids: Int32Array } {
+    const values = new ARRAYS[this.storage](this.live * this.D);
+    const ids = new Int32Array(this.live);
+    let at = 0;
+    for (let slot = 0; slot < this.count; slot++) {
+      if (this.alive[slot] === 1) {
+        values.set(this.values.subarray(slot * this.D, (slot + 1) * this.D), at * this.D);
+        ids[at++] = this.ids[slot] as number;
+      }
+    }
+    return { values, ids };
+  }
+
+  /** Forgets all vectors; ids go on from where they were. */
+  clear(): void {
+    this.count = 0;
+    this.live = 0;
+    this.values = new ARRAYS[this.storage](0);
+    this.ids = new Int32Array(0);
+    this.alive = new Uint8Array(0);
+    this.slotOf = undefined;
+  }
+
+  /** The numbers of stored values; those of 16 bits are decoded. */
+  numbers(values: StoredValues): Rows {
+    return values instanceof Uint16Array ? decodeFloat16(values) : values;
+  }
+
+  get bytes(): number {
+    return this.count * (this.D * this.values.BYTES_PER_ELEMENT + 5);
+  }
+
+  private reserve(count: number): void {
+    if (count <= this.ids.length) {
+      return;
+    }
+    const capacity = this.ids.length === 0 ? count : Math.max(count, 2 * this.ids.length);
+    const { values, ids, alive } = this;
+    this.values = new ARRAYS[this.storage](capacity * this.D);
+    this.values.set(values.subarray(0, this.count * this.D));
+    this.ids = new Int32Array(capacity);
+    this.ids.set(ids.subarray(0, this.count));
+    this.alive = new Uint8Array(capacity);
+    this.alive.set(alive.subarray(0, this.count));
+  }
+}

@@ -1,0 +1,425 @@
+import type { Rows } from '../hashing/family.js';
+import { onWebGPU } from '../webgpu/backend.js';
+import { type DeviceCodes, DeviceRows } from './DeviceRows.js';
+import { comparisons, distanceOf } from './distance.js';
+import { SearchDoor } from './door.js';
+import { type FileTensor, type IndexFile, writeIndexFile } from './file.js';
+import { Nearest } from './nearest.js';
+import type {
+  EffortOptions,
+  FilterOptions,
+  IndexOptions,
+  IndexStats,
+  Metric,
+  QueryOptions,
+  QueryResult,
+  RangeOptions,
+  RangeResult,
+  VectorInput,
+  VectorStorage,
+} from './options.js';
+import { MOST_NEIGHBOURS } from './passes.js';
+import { RowStore, type StoredValues } from './RowStore.js';
+
+/** Finds the slots that are to be compared with query `i`, `count` of them at the start of `slots`. */
+export interface Finder {
+  readonly slots: Int32Array;
+  find(i: number): number;
+}
+
+/** Which slots may be found: 1, or 0. */
+export type Allowed = Uint8Array;
+
+/** Vectors of a batch, checked, and whatever an index knows of them besides. */
+export interface Batch {
+  readonly rows: Rows;
+  readonly n: number;
+}
+
+const QUERY_NAMES = { k: true, filter: true } as const;
+const RANGE_NAMES = { radius: true, filter: true } as const;
+
+/**
+ * What all indexes share: they keep vectors under ids, and compare exactly those that a subclass names as candidates.
+ * Calls that return promises should be awaited one after the other.
+ */
+export abstract class VectorIndex {
+  readonly D: number;
+  readonly metric: Metric;
+  readonly storage: VectorStorage;
+  /** Names of a subclass's query options. */
+  protected abstract readonly effortNames: Readonly<Partial<Record<keyof EffortOptions, true>>>;
+  protected readonly store: RowStore;
+  private readonly device = new DeviceRows();
+  private disposed = false;
+
+  constructor(
+    /** The name of the class. */
+    readonly kind: string,
+    options: IndexOptions,
+    names: Readonly<Record<string, true>>,
+  ) {
+    const door = new SearchDoor(kind);
+    door.known(options, { D: true, metric: true, storage: true, ...names });
+    this.D = door.integer('D', options.D, 1, 65536);
+    this.metric = door.oneOf('metric', options.metric ?? 'euclidean', [
+      'euclidean',
+      'cosine',
+      'innerProduct',
+    ]);
+    this.storage = door.oneOf('storage', options.storage ?? 'float32', ['float32', 'float16', 'float64']);
+    this.store = new RowStore(this.D, this.storage);
+  }
+
+  /** Vectors that can be found. */
+  get size(): number {
+    return this.store.live;
+  }
+
+  /**
+   * Takes these vectors in place of all that it has.
+   *
+   * @param ids their ids, distinct integers from 0 up. @default 0, 1, 2, …
+   */
+  async build(rows: VectorInput, ids?: ArrayLike<number>): Promise<void> {
+    const door = this.door('build');
+    const values = this.store.rounded(await this.checkedRows(door, rows));
+    await this.refill(values, this.checkedIds(door, ids, values.length / this.D, true));
+  }
+
+  /**
+   * Takes more vectors, and returns their ids.
+   *
+   * @param ids as of `build`, none of them in use. @default integers that were never in use
+   */
+  async add(rows: VectorInput, ids?: ArrayLike<number>): Promise<Int32Array> {
+    const door = this.door('add');
+    const checked = await this.checkedRows(door, rows);
+    const values = this.store.rounded(checked);
+    const n = values.length / this.D;
+    door.room(this.store.count + n);
+    if (this.store.count === 0) {
+      const taken = this.checkedIds(door, ids, n, false);
+      await this.refill(values, taken);
+      return taken;
+    }
+    const commit = await this.prepare(values);
+    const taken = this.checkedIds(door, ids, n, false);
+    this.store.append(values, taken);
+    commit();
+    return taken;
+  }
+
+  /** Forgets the vectors of these ids, and returns how many of them there were. Unknown ids are passed over. */
+  remove(ids: Iterable<number>): number {
+    this.door('remove');
+    return this.store.removeIds(ids);
+  }
+
+  /** Gives the room of removed vectors back: from now on the index is as one built from those that are left. */
+  async compact(): Promise<void> {
+    this.door('compact');
+    const { values, ids } = this.store.survivors();
+    await this.refill(values, ids);
+  }
+
+  /**
+   * The k nearest neighbours of each query.
+   *
+   * @param queries vectors, borrowed.
+   * @throws RangeError or TypeError naming the option, or the row that is not finite.
+   */
+  async query(queries: VectorInput, options: QueryOptions = {}): Promise<QueryResult> {
+    const door = this.door('query');
+    door.known(options, { ...QUERY_NAMES, ...this.effortNames });
+    const k = door.integer('k', options.k ?? 10, 1, 2 ** 20);
+    const rows = await this.checkedRows(door, queries, 'queries');
+    const batch = { rows, n: rows.length / this.D };
+    const allowed = this.allowed(door, options);
+    const nearest = await this.search(batch, k, options, allowed, door);
+    return toResult(nearest, batch.n, k, this.store.ids, this.metric);
+  }
+
+  /** All neighbours of each query within a radius. */
+  async range(queries: VectorInput, options: RangeOptions): Promise<RangeResult> {
+    const door = this.door('range');
+    door.known(options, { ...RANGE_NAMES, ...this.effortNames });
+    const { radius } = options;
+    if (typeof radius !== 'number' || Number.isNaN(radius)) {
+      throw door.range(`\`radius\` must be a number, got ${radius}.`);
+    }
+    const rows = await this.checkedRows(door, queries, 'queries');
+    const batch = { rows, n: rows.length / this.D };
+    const finder = await this.finder(
+      batch,
+      options,
+      this.allowed(door, options),
+      door,
+      Number.MAX_SAFE_INTEGER,
+    );
+    return this.within(batch, radius, finder);
+  }
+
+  /** What there is, and the room that it takes. */
+  stats(): IndexStats {
+    this.door('stats');
+    const { live, count, bytes } = this.store;
+    return { rows: live, removed: count - live, bytes };
+  }
+
+  /**
+   * The index as a file in the safetensors format, without what was removed; `loadIndex` reads it. The same vectors
+   * give the same bytes.
+   */
+  save(): Uint8Array<ArrayBuffer> {
+    this.door('save');
+    const { values, ids } = this.store.survivors();
+    const { description, tensors } = this.described();
+    return writeIndexFile({
+      description: { kind: this.kind, ...description },
+      tensors: new Map<string, FileTensor>([
+        ['rows', { shape: [ids.length, this.D], values }],
+        ['ids', { shape: [ids.length], values: ids }],
+        ...tensors,
+      ]),
+    });
+  }
+
+  /**
+   * Takes what a file holds; for `loadIndex`, which made the index for it.
+   *
+   * @internal
+   */
+  restore({ tensors }: IndexFile): void {
+    const rows = this.tensor(tensors, 'rows', this.store.values);
+    const ids = this.tensor(tensors, 'ids', this.store.ids);
+    if (rows.length !== ids.length * this.D || new Set(ids).size !== ids.length) {
+      throw new Error('its rows and ids do not belong together');
+    }
+    this.store.append(rows, ids);
+  }
+
+  /** Frees what the index holds, on the GPU too; it cannot be used after. */
+  dispose(): void {
+    this.store.clear();
+    this.forget();
+    this.device.dispose();
+    this.disposed = true;
+  }
+
+  /** What a file says of the index beside its vectors and ids. */
+  protected described(): IndexFile {
+    const { D, metric, storage } = this;
+    return { description: { options: { D, metric, storage } }, tensors: new Map() };
+  }
+
+  /** A tensor of a file, of the same kind of numbers as `like`. */
+  protected tensor<T extends FileTensor['values']>(tensors: IndexFile['tensors'], name: string, like: T): T {
+    const values = tensors.get(name)?.values;
+    if (values === undefined || values.constructor !== like.constructor) {
+      throw new Error(`it has no \`${name}\` of the right kind`);
+    }
+    return values as T;
+  }
+
+  /** Learns what it must know of new vectors, and returns what is to be done once they have slots. */
+  protected abstract prepare(values: StoredValues): Promise<() => void>;
+
+  /** Forgets what it knows of its vectors. */
+  protected abstract forget(): void;
+
+  /** The candidates of a batch of queries, of which at least `least` are wanted each. */
+  protected abstract finder(
+    batch: Batch,
+    options: EffortOptions,
+    allowed: Allowed,
+    door: SearchDoor,
+    least: number,
+  ): Promise<Finder>;
+
+  /** What the GPU's search needs besides the vectors, or undefined where it cannot answer such a query. */
+  protected abstract deviceSearch(
+    batch: Batch,
+    options: EffortOptions,
+    allowed: Allowed,
+    door: SearchDoor,
+    least: number,
+  ): Promise<{ readonly codes?: DeviceCodes } | undefined>;
+
+  /** The k nearest of a batch's candidates: on the GPU where tfjs runs on one. */
+  private async search(
+    batch: Batch,
+    k: number,
+    options: EffortOptions,
+    allowed: Allowed,
+    door: SearchDoor,
+  ): Promise<Found> {
+    const width = Math.min(k, this.store.live);
+    const able = onWebGPU() && this.storage !== 'float64' && width > 0 && width <= MOST_NEIGHBOURS;
+    const device = able ? await this.deviceSearch(batch, options, allowed, door, k) : undefined;
+    return device === undefined
+      ? this.nearest(batch, width, await this.finder(batch, options, allowed, door, k))
+      : this.nearestOnDevice(batch, width, allowed, device.codes);
+  }
+
+  /** The GPU chooses the slots. Their distances are computed again, as elsewhere: the same bits on every backend. */
+  private async nearestOnDevice(
+    batch: Batch,
+    k: number,
+    allowed: Allowed,
+    codes?: DeviceCodes,
+  ): Promise<Found> {
+    const { store, metric } = this;
+    const slots = await this.device.nearest(
+      store,
+      new Float32Array(batch.rows),
+      { metric, k, allowed },
+      codes,
+    );
+    const chosen = new Int32Array(k);
+    const find = (i: number) => {
+      const found = slots.subarray(i * k, (i + 1) * k).filter((slot) => slot >= 0);
+      chosen.set(found);
+      return found.length;
+    };
+    const candidates = codes?.width ?? allowed.reduce((sum, one) => sum + one, 0);
+    const nearest = this.nearest(batch, k, { slots: chosen, find });
+    return { ...nearest, candidates: nearest.candidates.fill(candidates) };
+  }
+
+  protected door(method: string): SearchDoor {
+    const door = new SearchDoor(`${this.kind}.${method}`);
+    if (this.disposed) {
+      throw door.failure('the index is disposed. Build another one.');
+    }
+    return door;
+  }
+
+  private checkedRows(door: SearchDoor, rows: VectorInput, option = 'rows'): Promise<Rows> {
+    return door.rows(option, rows, this.D, this.storage);
+  }
+
+  private checkedIds(
+    door: SearchDoor,
+    ids: ArrayLike<number> | undefined,
+    n: number,
+    replacing: boolean,
+  ): Int32Array {
+    door.room(n);
+    if (ids === undefined) {
+      return replacing ? Int32Array.from({ length: n }, (_, i) => i) : this.store.freshIds(n);
+    }
+    return door.ids(ids, n, (id) => !replacing && this.store.slot(id) !== undefined);
+  }
+
+  /** Takes these vectors in place of all. Nothing changes before all that can fail is done. */
+  private async refill(values: StoredValues, ids: Int32Array): Promise<void> {
+    const commit = await this.prepareAnew(values);
+    this.store.clear();
+    this.forget();
+    this.device.dispose();
+    this.store.append(values, ids);
+    commit();
+  }
+
+  /** `prepare` for vectors that will be the only ones. */
+  protected prepareAnew(values: StoredValues): Promise<() => void> {
+    return this.prepare(values);
+  }
+
+  private allowed(door: SearchDoor, { filter }: FilterOptions): Allowed {
+    const { alive, ids, count } = this.store;
+    if (filter === undefined) {
+      return alive;
+    }
+    if (typeof filter !== 'function') {
+      throw door.kind('`filter` must be a function of an id.');
+    }
+    return alive.map((one, slot) => (slot < count && one === 1 && filter(ids[slot] as number) ? 1 : 0));
+  }
+
+  private nearest({ rows, n }: Batch, k: number, finder: Finder): Found {
+    const slots = new Int32Array(n * k);
+    const values = new Float64Array(n * k);
+    const found = new Int32Array(n);
+    const candidates = new Int32Array(n);
+    const best = new Nearest(k);
+    const compare = this.comparer(rows);
+    for (let i = 0; i < n; i++) {
+      const count = finder.find(i);
+      best.clear();
+      for (let c = 0; c < count; c++) {
+        const slot = finder.slots[c] as number;
+        best.offer(slot, compare(i, slot));
+      }
+      slots.set(best.slots.subarray(0, best.count), i * k);
+      values.set(best.values.subarray(0, best.count), i * k);
+      found[i] = best.count;
+      candidates[i] = count;
+    }
+    return { slots, values, found, candidates, width: k };
+  }
+
+  private within({ rows, n }: Batch, radius: number, finder: Finder): RangeResult {
+    const { metric } = this;
+    const starts = new Int32Array(n + 1);
+    const candidates = new Int32Array(n);
+    const ids: number[] = [];
+    const distances: number[] = [];
+    const compare = this.comparer(rows);
+    for (let i = 0; i < n; i++) {
+      const count = finder.find(i);
+      const inside: { readonly slot: number; readonly distance: number }[] = [];
+      for (let c = 0; c < count; c++) {
+        const slot = finder.slots[c] as number;
+        const distance = distanceOf(metric, compare(i, slot));
+        if (distance <= radius) {
+          inside.push({ slot, distance });
+        }
+      }
+      inside.sort((a, b) => a.distance - b.distance || a.slot - b.slot);
+      for (const { slot, distance } of inside) {
+        ids.push(this.store.ids[slot] as number);
+        distances.push(distance);
+      }
+      starts[i + 1] = ids.length;
+      candidates[i] = count;
+    }
+    return { ids: Int32Array.from(ids), distances: Float64Array.from(distances), starts, candidates };
+  }
+
+  /** Compares query `i` with the vector in a slot. */
+  private comparer(queries: Rows): (i: number, slot: number) => number {
+    const { D } = this;
+    const compare = comparisons[this.metric];
+    const { values } = this.store;
+    if (!(values instanceof Uint16Array)) {
+      return (i, slot) => compare(queries, i * D, values, slot * D, D);
+    }
+    return (i, slot) =>
+      compare(queries, i * D, this.store.numbers(values.subarray(slot * D, (slot + 1) * D)), 0, D);
+  }
+}
+
+/** The nearest slots of n queries, `width` places each. */
+export interface Found {
+  readonly slots: Int32Array;
+  /** What was compared, in the order of the distances. */
+  readonly values: Float64Array;
+  readonly found: Int32Array;
+  readonly candidates: Int32Array;
+  readonly width: number;
+}
+
+function toResult(nearest: Found, n: number, k: number, idOf: Int32Array, metric: Metric): QueryResult {
+  const ids = new Int32Array(n * k).fill(-1);
+  const distances = new Float64Array(n * k).fill(Number.POSITIVE_INFINITY);
+  const { slots, values, found, candidates, width } = nearest;
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < (found[i] as number); j++) {
+      ids[i * k + j] = idOf[slots[i * width + j] as number] as number;
+      distances[i * k + j] = distanceOf(metric, values[i * width + j] as number);
+    }
+  }
+  return { ids, distances, candidates, found, complete: found.every((count) => count === k), k };
+}

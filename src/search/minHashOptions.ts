@@ -1,0 +1,35 @@
+import type { MinHashOptions } from '../hashing/minhash/options.js';
+import type { FilterOptions } from './options.js';
+
+/** Options of a MinHashLsh. */
+export interface MinHashLshOptions extends MinHashOptions {
+  /** The Jaccard similarity from which sets should be found: above 0, below 1. @default 0.8 */
+  readonly threshold?: number;
+  /**
+   * How much a pair that is missed weighs, and 1 less that how much one that is compared in vain: from 0 to below 1. At 0.5
+   * bands and rows are those of datasketch. @default 0.95
+   */
+  readonly missWeight?: number;
+  /**
+   * Whether the sets themselves are kept, and candidates compared exactly: what is found is then at or above the
+   * threshold, and distances are exact. @default false
+   */
+  readonly verify?: boolean;
+}
+
+/** Options of a query for similar sets. */
+export interface SetQueryOptions extends FilterOptions {
+  /** Sets asked for. @default 10 */
+  readonly k?: number;
+}
+
+/** Pairs of similar sets. */
+export interface PairResult {
+  /** The id of each pair's set that came first. */
+  readonly first: Int32Array;
+  readonly second: Int32Array;
+  /** Exact with `verify`, else estimated. */
+  readonly similarities: Float64Array;
+  /** Pairs that shared a band. */
+  readonly candidates: number;
+}
