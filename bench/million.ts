@@ -18,7 +18,10 @@ const next = () => {
   state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
   return state / 2 ** 31 - 1;
 };
-const rows = Float32Array.from({ length: n * D }, next);
+const rows = new Float32Array(n * D);
+for (let i = 0; i < rows.length; i++) {
+  rows[i] = next();
+}
 const wanted = Int32Array.from({ length: QUERIES }, (_, i) => Math.floor((i * n) / QUERIES));
 const queries = Float32Array.from(
   { length: QUERIES * D },

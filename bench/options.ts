@@ -38,7 +38,8 @@ Suites: ${SUITES.join(', ')}; all is every one but copy and search. Default: ker
   --resume              go on from that file: what it has is not measured again
   --markdown FILE       write tables
   --html FILE           write a report with charts
-Suite copy: --steps 600, --fresh, --json FILE, --markdown FILE. Suite search: --runs, --install, --json, --markdown.
+Suite copy: --steps 600, --fresh, --json FILE, --markdown FILE. Suite search: --lengths (most
+vectors of a set), --runs, --install, --json, --markdown.
 LSH_ADAPTER=gpu|lavapipe|swiftshader chooses the adapter. Ctrl-C stops after the run at hand, and writes what there is.`;
 
 export const RIVALS = [

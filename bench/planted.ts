@@ -20,5 +20,5 @@ export function planted(n: number, D: number, queries: number) {
     }
     return rows;
   };
-  return { name: `planted, ${n / 1000},000 × ${D}`, D, rows: around(n), queries: around(queries) };
+  return { name: `planted, ${n} × ${D}`, D, rows: around(n), queries: around(queries) };
 }

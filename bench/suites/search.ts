@@ -49,10 +49,10 @@ interface Row {
 }
 
 /** @returns the exit code. */
-export async function benchSearch({ runs, json, markdown }: BenchOptions): Promise<number> {
+export async function benchSearch({ runs, lengths, json, markdown }: BenchOptions): Promise<number> {
   await tf.setBackend('cpu');
   const rows: Row[] = [];
-  for (const data of sets()) {
+  for (const data of sets(lengths?.at(-1) ?? Number.POSITIVE_INFINITY)) {
     progress(`${data.name}: exact neighbours`);
     const truth = new BruteForceIndex({ D: data.D });
     await truth.build(data.rows);
@@ -77,15 +77,21 @@ export async function benchSearch({ runs, json, markdown }: BenchOptions): Promi
   return 0;
 }
 
-function sets(): Data[] {
-  const sets: Data[] = [planted(50_000, 64, QUERIES)];
+/** @param most vectors of a set. */
+function sets(most: number): Data[] {
+  const sets: Data[] = [planted(Math.min(most, 50_000), 64, QUERIES)];
   if (!hasFashion()) {
     say(HOW_TO_GET);
     return sets;
   }
   const queries = Float32Array.from(readPictures('t10k').subarray(0, QUERIES * DOTS));
   return [
-    { name: 'Fashion-MNIST', D: DOTS, rows: Float32Array.from(readPictures('train')), queries },
+    {
+      name: 'Fashion-MNIST',
+      D: DOTS,
+      rows: Float32Array.from(readPictures('train').subarray(0, most * DOTS)),
+      queries,
+    },
     ...sets,
   ];
 }

@@ -46,7 +46,7 @@ export class DeviceRows {
     const room = Math.min(SCRATCH, maxStorageBufferBindingSize);
     const most = Math.max(1, Math.floor(room / bytesOfQuery(store.count)));
     const slots = new Int32Array(n * k);
-    const allowedTensor = tf.tensor1d(Int32Array.from(allowed.subarray(0, store.count)), 'int32');
+    const allowedTensor = tf.tensor1d(new Int32Array(allowed.subarray(0, store.count)), 'int32');
     try {
       for (let first = 0; first < n; first += most) {
         const count = Math.min(most, n - first);
