@@ -42,7 +42,7 @@ describe.runIf(BACKENDS.includes('webgpu'))('on webgpu', () => {
             () => optimizer.minimize(() => model.loss(ids, ids, { training: true }), true) as tf.Scalar,
           );
           const before = at(await loss.data(), 0);
-          expect(Math.abs(before - Math.log(config.vocab_size))).toBeLessThan(0.5);
+          expect(Math.abs(before - Math.log(config.vocab_size))).toBeLessThan(1);
           console.info(
             `${name}: step ${took(start)}, loss ${before.toFixed(4)}, peak ${(peakBytes / 2 ** 20).toFixed(0)} MiB beyond the weights, of which gradients ${((4 * size) / 2 ** 20).toFixed(0)}`,
           );
