@@ -28,6 +28,8 @@ export interface HashFunctions {
 
 /** Names the random stream of the functions: other uses of a seed draw other numbers. */
 const STREAM = 0x6d696e;
+/** Words that all functions go over while they are in the nearest cache. */
+const BLOCK = 4096;
 
 /** The functions of a seed. The first of k are those of a smaller k. */
 export function drawFunctions(scheme: MinHashScheme, k: number, seed: number): HashFunctions {
@@ -66,19 +68,22 @@ export function lowerMinima(
 ): void {
   const { k, constants } = functions;
   const least = LEAST[functions.scheme];
-  for (let i = 0; i < k; i++) {
-    minima[i] = least(words, count, constants.subarray(4 * i, 4 * i + 4), minima[i] as number);
+  for (let first = 0; first < count; first += BLOCK) {
+    const block = words.subarray(first, Math.min(count, first + BLOCK));
+    for (let i = 0; i < k; i++) {
+      minima[i] = least(block, constants.subarray(4 * i, 4 * i + 4), minima[i] as number);
+    }
   }
 }
 
-type Least = (words: Uint32Array, count: number, constants: Uint32Array, least: number) => number;
+type Least = (words: Uint32Array, constants: Uint32Array, least: number) => number;
 
 /** One function over all words: its constants and the minimum stay in registers. */
 const LEAST: Readonly<Record<MinHashScheme, Least>> = {
-  fmix32: (words, count, constants, bound) => {
+  fmix32: (words, constants, bound) => {
     const seed = constants[0] as number;
     let least = bound;
-    for (let j = 0; j < count; j++) {
+    for (let j = 0; j < words.length; j++) {
       // fmix32, in line: a call in this loop costs half of its speed.
       let h = (words[j] as number) ^ seed;
       h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
@@ -90,18 +95,18 @@ const LEAST: Readonly<Record<MinHashScheme, Least>> = {
     }
     return least;
   },
-  datasketch: (words, count, constants, bound) => {
+  datasketch: (words, constants, bound) => {
     const [aHigh, aLow, bHigh, bLow] = constants as unknown as [number, number, number, number];
     let least = bound;
-    for (let j = 0; j < count; j++) {
+    for (let j = 0; j < words.length; j++) {
       least = Math.min(least, permuted(words[j] as number, aHigh, aLow, bHigh, bLow));
     }
     return least;
   },
-  'csharp-fnv': (words, count, constants, bound) => {
+  'csharp-fnv': (words, constants, bound) => {
     const constant = constants[0] as number;
     let least = bound;
-    for (let j = 0; j < count; j++) {
+    for (let j = 0; j < words.length; j++) {
       least = Math.min(least, ((words[j] as number) ^ constant) >>> 0);
     }
     return least;
