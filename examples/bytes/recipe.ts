@@ -1,7 +1,4 @@
 /** All that decides what a run computes, but for the number of its steps. */
-import * as tf from '@tensorflow/tfjs-core';
-import type { Reformer } from 'tfjs-lsh-attention/reformer';
-
 export interface Recipe {
   /** L, the bytes of a sequence. */
   readonly length: number;
@@ -38,11 +35,9 @@ export const DEFAULT_RECIPE: Omit<Recipe, 'attention'> = {
 };
 
 /** Columns of the axial positions. */
-const COLUMNS = 64;
-/** How large positions and bytes are at first, beside layers whose outputs are small. */
-const [POSITION_SCALE, BYTE_SCALE] = [0.1, 0.5];
-/** How matrices are drawn. */
-const INITIAL_RANGE = 0.05;
+export const COLUMNS = 64;
+/** The deviation of new matrices. */
+export const INITIAL_RANGE = 0.05;
 
 /** The model as transformers configures it; layers are local and LSH by turns. */
 export function configOf(recipe: Recipe, vocab_size: number): object {
@@ -66,30 +61,4 @@ export function configOf(recipe: Recipe, vocab_size: number): object {
 /** Two for each chunk, a power of two. */
 function bucketsFor(length: number, chunkLength: number): number {
   return 2 ** Math.max(1, Math.round(Math.log2((2 * length) / chunkLength)));
-}
-
-/**
- * Lets a model begin where it learns fast. Bytes are larger than all else, so that what follows on a byte can be read
- * from it at once. Positions are waves, whole ones along each axis: a shift by some bytes is one linear map wherever it
- * begins, and looking at the byte before takes few steps to learn.
- */
-export function startEmbeddings({ weights }: Reformer): void {
-  const embeddings = 'reformer.embeddings';
-  const bytes = weights.get(`${embeddings}.word_embeddings.weight`) as tf.Variable;
-  assign(bytes, tf.mul(bytes, BYTE_SCALE / INITIAL_RANGE));
-  for (const axis of [0, 1]) {
-    const weight = weights.get(`${embeddings}.position_embeddings.weights.${axis}`) as tf.Variable;
-    const [count, width] = [weight.shape[axis] as number, weight.shape[2] as number];
-    const values = Float32Array.from({ length: count * width }, (_, n) => {
-      const [position, feature] = [Math.floor(n / width), n % width];
-      const angle = (2 * Math.PI * (1 + (feature >> 1)) * position) / count;
-      return POSITION_SCALE * (feature % 2 === 0 ? Math.cos(angle) : Math.sin(angle));
-    });
-    assign(weight, tf.tensor(values, weight.shape));
-  }
-}
-
-function assign(variable: tf.Variable, values: tf.Tensor): void {
-  variable.assign(values);
-  values.dispose();
 }

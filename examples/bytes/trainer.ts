@@ -7,7 +7,8 @@ import type { Trainable } from '../training/loop.js';
 import { ScheduledAdam, storedTensors } from '../training/optimizer.js';
 import { randomNumbers } from '../training/random.js';
 import { type Corpus, piecesOf } from './corpus.js';
-import { configOf, type Recipe, startEmbeddings } from './recipe.js';
+import { configOf, type Recipe } from './recipe.js';
+import { startWeights } from './start.js';
 
 /** What has been seen of a run so far, in bits per byte. */
 export interface History {
@@ -39,7 +40,7 @@ export class Trainer implements Trainable {
     private readonly corpus: Corpus,
   ) {
     this.model = new Reformer(configOf(recipe, this.tokenizer.vocabSize), { seed: recipe.seed });
-    startEmbeddings(this.model);
+    startWeights(this.model);
     this.optimizer = new ScheduledAdam(recipe);
   }
 

@@ -3,10 +3,15 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import { Reformer } from 'tfjs-lsh-attention/reformer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parsedCommand } from '../../examples/bytes/command.js';
 import { piecesOf, readCorpus } from '../../examples/bytes/corpus.js';
 import { baselines } from '../../examples/bytes/entropy.js';
+import { configOf, DEFAULT_RECIPE } from '../../examples/bytes/recipe.js';
+import { startWeights } from '../../examples/bytes/start.js';
 import { readCheckpoint } from '../../examples/training/checkpoint.js';
 import { type Ended, interrupted, run } from './commands.js';
 
@@ -99,6 +104,37 @@ describe('a run', () => {
     expect(damaged.stderr).toMatch(/lsh\.safetensors cannot be read.*--fresh/);
     expect(damaged.stderr).not.toMatch(/\n +at /);
   });
+});
+
+test('a model begins with heads that look at the bytes before', async () => {
+  await tf.setBackend('cpu');
+  const model = new Reformer(configOf({ ...DEFAULT_RECIPE, length: 256, attention: 1 }, 258), { seed: 1 });
+  startWeights(model);
+  const L = 128;
+  const ids = tf.tensor2d(
+    Array.from({ length: L }, (_, i) => 2 + ((i * i) % 251)),
+    [1, L],
+    'int32',
+  );
+  const places = [Array.from({ length: L }, (_, i) => i)];
+  const x = model.encoder.embedAt(ids, places);
+  for (const [n, first] of [
+    [0, 1],
+    [2, 3],
+  ] as const) {
+    const { attention } = model.layers[n] as (typeof model.layers)[number];
+    const [q, k] = attention.project(x) as [tf.Tensor, tf.Tensor];
+    const logits = (await tf.matMul(q, k, false, true).array()) as unknown as number[][][][];
+    for (const [head, rows] of (logits[0] as number[][][]).entries()) {
+      const looks = rows.slice(40).map((row, i) => {
+        const window = row.slice(40 + i - 20, 40 + i + 1);
+        return 20 - window.indexOf(Math.max(...window));
+      });
+      const right = looks.filter((back) => back === first + head).length;
+      expect(right / looks.length, `layer ${n}, head ${head}`).toBeGreaterThan(0.95);
+    }
+  }
+  model.dispose();
 });
 
 test('entropies are those of counts', () => {
