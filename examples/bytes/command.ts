@@ -5,7 +5,7 @@ import { integer, placed, positive } from '../training/options.js';
 import { DEFAULT_RECIPE, type Recipe } from './recipe.js';
 
 const D = DEFAULT_RECIPE;
-const DEFAULT_STEPS = 240;
+const DEFAULT_STEPS = 200;
 const DEFAULT_HASHES = 1;
 const DEFAULT_SAMPLE = 300;
 
