@@ -74,6 +74,21 @@ export function lshRow(
   return attended(tensors, D, place, [...seen]);
 }
 
+/** LSH attention at a place, whose window is its bucket, each key once. */
+export function bucketRow(
+  tensors: Tensors,
+  { L, D, R, causal }: Params,
+  buckets: Int32Array,
+  place: Place,
+): Float64Array {
+  const [h, i] = place;
+  const rounds = Array.from({ length: R }, (_, r) => buckets.subarray((h * R + r) * L, (h * R + r + 1) * L));
+  const keys = Array.from({ length: L }, (_, j) => j).filter(
+    (j) => (!causal || j <= i) && rounds.some((ids) => ids[i] === ids[j]),
+  );
+  return attended(tensors, D, place, keys);
+}
+
 function attended(
   { q, k, v, at, scale }: Tensors,
   D: number,

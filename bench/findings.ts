@@ -41,6 +41,10 @@ export interface Row {
   readonly of?: 'forward' | 'backward';
   /** … and of which attention. */
   readonly call?: 'lsh' | 'dense';
+  /** Of the suite `windows`: which tokens are seen; `half`: of buckets of which one has half of all tokens. */
+  readonly windows?: 'chunk' | 'bucket' | 'half';
+  /** Pairs of a head in all rounds. */
+  readonly pairs?: number;
   /** Time over that of half the length. */
   readonly growth?: number;
 }

@@ -8,6 +8,7 @@ export const SUITES = [
   'memory',
   'scaling',
   'peers',
+  'windows',
   'composed',
   'copy',
   'search',
@@ -25,7 +26,7 @@ Suites: ${SUITES.join(', ')}; all is every one but copy and search. Default: ker
   --depth 64            D and E
   --hashes 4            R
   --chunk 64            C
-  --causal              causal alone; --no-causal: not causal alone (default: both; kernels, composed: not causal)
+  --causal              causal alone; --no-causal: not causal alone (default: both; kernels, windows, composed: not causal)
   --rotation NAME       gaussian or hadamard
   --variants plain,best devices: tfjs's own, an own one with all that the adapter offers
   --against NAME,…      what to measure beside: tfjs, composed, tfjs-node, tfjs-node-composed, onnxruntime-webgpu,

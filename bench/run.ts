@@ -22,6 +22,7 @@ import { benchKernels } from './suites/kernels.js';
 import { benchMemory } from './suites/memory.js';
 import { benchScaling } from './suites/scaling.js';
 import { benchSearch } from './suites/search.js';
+import { benchWindows } from './suites/windows.js';
 
 const BENCHES: Record<Exclude<Suite, 'copy' | 'search'>, (context: Context) => Promise<void>> = {
   kernels: benchKernels,
@@ -30,6 +31,7 @@ const BENCHES: Record<Exclude<Suite, 'copy' | 'search'>, (context: Context) => P
   memory: benchMemory,
   scaling: benchScaling,
   peers: (context) => benchAttention(context, 'peers'),
+  windows: benchWindows,
   composed: benchComposed,
 };
 

@@ -28,6 +28,7 @@ export function sectionsOf(findings: Findings): Section[] {
     ...(['attention', 'training', 'peers'] as const).flatMap((suite) => timeSections(findings, suite)),
     ...memorySections(findings),
     ...scalingSections(findings),
+    ...windowsSections(findings),
     ...composedSections(findings),
   ];
 }
@@ -195,6 +196,37 @@ function scalingSections({ rows }: Findings): Section[] {
         significant((row.bytesPeak ?? 0) / (row.bytesInOut ?? 1)),
       ]),
     lines: [],
+  }));
+}
+
+function windowsSections({ rows }: Findings): Section[] {
+  const own = rows.filter(({ suite }) => suite === 'windows');
+  const titleOf = (row: Row) => `windows: L=${count(row.params.L)}, ${sizes(row)}`;
+  return distinct(own.map(titleOf)).map((title) => ({
+    suite: 'windows' as const,
+    title,
+    columns: [
+      'windows',
+      'device',
+      'pairs of a head',
+      'ms: median (min–max, n)',
+      '× pairs',
+      '× time',
+      'error',
+    ],
+    rows: own
+      .filter((row) => titleOf(row) === title)
+      .map((row) => {
+        const chunks = own.find(
+          (one) => one.windows === 'chunk' && one.variant === row.variant && titleOf(one) === title,
+        );
+        const over = (of: (row: Row) => number) => (chunks ? significant(of(row) / of(chunks)) : '');
+        return [
+          ...[row.windows ?? '', row.variant, count(row.pairs ?? 0), times(row.ms)],
+          ...[over(({ pairs = 0 }) => pairs), over(({ ms }) => ms.median), error(row.maxError)],
+        ];
+      }),
+    lines: ['half: one bucket has half of the tokens; × is over chunks.'],
   }));
 }
 

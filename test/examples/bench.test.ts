@@ -53,7 +53,7 @@ describe('options', () => {
   test.each([
     [
       ['--suite', 'speed'],
-      "--suite must be of kernels, attention, training, memory, scaling, peers, composed, copy, search, all; got 'speed'",
+      "--suite must be of kernels, attention, training, memory, scaling, peers, windows, composed, copy, search, all; got 'speed'",
     ],
     [['--lengths', '1024,x'], "--lengths must be an integer from 1 to 16777216, got 'x'"],
     [['--lengths', ''], "got ''"],
@@ -346,6 +346,11 @@ describe('reports', () => {
         params: { ...params, L: 2048 },
         growth: 2.05,
       },
+      { ...row, suite: 'windows', name: 'lsh', variant: 'best', windows: 'chunk', pairs: 1000 },
+      {
+        ...{ ...row, suite: 'windows', name: 'lsh', variant: 'best', windows: 'half', pairs: 4000 },
+        ms: { ...ms, median: 24.68 },
+      },
     ],
     others: [
       { suite: 'attention', name: 'torch', params, ms: { ...ms, median: 24.7 }, maxError: 1e-7 },
@@ -387,6 +392,7 @@ describe('reports', () => {
     expect(text).toContain('| 1,024 | lsh best | 8 | 1.91 MiB | 3.81 MiB | 2 |');
     expect(text).toContain('| 1,024 | lsh best | 12.3 (once) |');
     expect(text).toContain('| 2,048 | lsh best | 12.3 (11–14, 5) | 2.05 |');
+    expect(text).toContain('| half | best | 4,000 | 24.7 (11–14, 5) | 4 | 2 |  |');
     expect(text).toContain('## composed: H=8 D=64 R=4 C=64, causal');
     expect(text).toContain('| 1,024 | tfjs-cpu | 12.3 (11–14, 5) | 30.9 (11–14, 5) | 2.5 | 3.0e-7 |');
     expect(text).toContain('| 2,048 | tfjs-cpu | 12.3 (11–14, 5) |  |  |  |');
@@ -399,7 +405,7 @@ describe('reports', () => {
   test('as a page have charts and the same tables', () => {
     const html = benchPage(findings);
     expect(html.match(/<figure>/g)?.length).toBe(4);
-    expect(html.match(/<table>/g)?.length).toBe(6);
+    expect(html.match(/<table>/g)?.length).toBe(7);
     expect(html).toContain('made &lt;up>');
     expect(html).toContain('<td>~30</td>');
   });
@@ -441,7 +447,7 @@ describe('a real run', () => {
     expect(code, stderr.slice(-2000)).toBe(0);
     const findings = JSON.parse(readFileSync(json, 'utf8')) as Findings;
     expect(faultsOf(findings)).toEqual([]);
-    for (const suite of ['kernels', 'attention', 'training', 'memory', 'scaling']) {
+    for (const suite of ['kernels', 'attention', 'training', 'memory', 'scaling', 'windows']) {
       for (const variant of ['plain', 'best']) {
         const own = findings.rows.filter((row) => row.suite === suite && row.variant === variant);
         expect(own.length, `${suite} ${variant}`).toBeGreaterThanOrEqual(2);
@@ -464,6 +470,14 @@ describe('a real run', () => {
     for (const { name, version, absent } of findings.peers) {
       expect(version ?? absent, `${name} is there, or named as absent`).toBeTruthy();
     }
+    const windows = findings.rows.filter(({ suite }) => suite === 'windows');
+    expect(windows.map((row) => row.windows)).toEqual(Array(4).fill(['chunk', 'bucket', 'half']).flat());
+    expect(Math.max(...windows.map(({ maxError = 1 }) => maxError))).toBeLessThan(1e-5);
+    // Two buckets of 32 tokens, then four: half of 128 tokens in one make half as many pairs more.
+    expect(windows.map(({ pairs }) => pairs)).toEqual([
+      ...Array(2).fill([4096, 4096, 4096]).flat(),
+      ...Array(2).fill([8192, 8192, 12288]).flat(),
+    ]);
     const composed = findings.others.filter(({ suite }) => suite === 'composed');
     for (const name of ['tfjs-cpu', 'tfjs-cpu-composed', 'tfjs-wasm', 'tfjs-wasm-composed']) {
       const errors = composed.filter((row) => row.name === name).map(({ maxError = 1 }) => maxError);
