@@ -1,19 +1,17 @@
 /** The command line of train-copy. */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { integer, placed, positive } from '../training/options.js';
+import { MOST, parsedTraining } from '../training/command.js';
 import { DEFAULT_RECIPE } from './run.js';
 import type { Recipe } from './trainer.js';
 
 const D = DEFAULT_RECIPE;
-const DEFAULT_STEPS = 600;
-const DEFAULT_HASHES = 2;
+const DEFAULTS = { steps: 600, hashes: 2, folder: 'checkpoints/copy', recipe: D };
 
 export const HELP = `npm run train:copy -- [options]
 A sequence is 0w0w, w drawn at random; a model of one layer is to say the second w, symbol by symbol.
-  --steps N       steps in all (default ${DEFAULT_STEPS})
+  --steps N       steps in all (default ${DEFAULTS.steps})
   --seconds N     stop after so long, to go on another time (default: no limit)
-  --hashes N      rounds of LSH attention (default ${DEFAULT_HASHES})
+  --hashes N      rounds of LSH attention (default ${DEFAULTS.hashes})
   --dense         exact attention in place of LSH
   --length N      of a sequence, even: two zeros and twice w (default ${D.length})
   --vocab N       symbols, zero among them (default ${D.vocabulary})
@@ -24,20 +22,17 @@ A sequence is 0w0w, w drawn at random; a model of one layer is to say the second
   --batch N       sequences of a step (default ${D.batch})
   --rate X        the highest learning rate (default ${D.rate})
   --seed N        of weights, sequences and hashes (default ${D.seed})
-  --checkpoint F  folder of the checkpoint; a run goes on from there (default checkpoints/copy)
+  --checkpoint F  folder of the checkpoint; a run goes on from there (default ${DEFAULTS.folder})
   --fresh         start over, whatever the checkpoint holds
   --out FILE      picture of the loss (default training.html)
 LSH_ADAPTER=gpu|lavapipe|swiftshader chooses the adapter. Ctrl-C ends after the step at hand, and saves.`;
-
-/** Largest sizes: what tfjs's buffers and a processor's patience hold. */
-const MOST = 65536;
-const MOST_WIDTH = 1024;
 
 export interface Command {
   readonly recipe: Recipe;
   readonly steps: number;
   readonly seconds: number;
   readonly fresh: boolean;
+  /** The checkpoint. */
   readonly path: string;
   readonly out: string;
 }
@@ -47,46 +42,19 @@ export interface Command {
  * @throws RangeError for a value, TypeError for an option that is not known.
  */
 export function parsedCommand(args: string[]): Command | undefined {
-  const text = { type: 'string' } as const;
-  const flag = { type: 'boolean', default: false } as const;
-  const { values } = parseArgs({
-    args,
-    options: {
-      ...{ steps: text, seconds: text, hashes: text, dense: flag, length: text, vocab: text, chunk: text },
-      ...{ width: text, heads: text, hidden: text, batch: text, rate: text, seed: text },
-      ...{ checkpoint: text, fresh: flag, out: text, help: flag },
-    },
-  });
-  if (values.help) {
+  const parsed = parsedTraining(args, DEFAULTS, ['vocab']);
+  if (parsed === undefined) {
     return undefined;
   }
-  const number = (name: string, otherwise: number, ...bounds: [number, number, number?]) =>
-    integer(values, name, otherwise, bounds);
-  if (values.dense && values.hashes !== undefined) {
-    throw new RangeError('--dense and --hashes exclude each other. Leave one out.');
-  }
-  const width = number('width', D.width, 1, MOST_WIDTH);
-  const heads = number('heads', D.heads, 1, width);
-  if (width % heads !== 0) {
-    throw new RangeError(`--heads must divide the width ${width}, got '${heads}'.`);
-  }
+  const { recipe, number, folder, ...run } = parsed;
   return {
+    ...run,
     recipe: {
+      ...recipe,
       length: number('length', D.length, 4, MOST, 2),
       vocabulary: number('vocab', D.vocabulary, 2, MOST),
-      width,
-      heads,
-      hidden: number('hidden', D.hidden, 1, MOST),
       chunkLength: number('chunk', D.chunkLength, 1, MOST),
-      attention: values.dense ? 'dense' : number('hashes', DEFAULT_HASHES, 1, 1024),
-      batch: number('batch', D.batch, 1, MOST),
-      rate: positive(values, 'rate', D.rate),
-      seed: number('seed', D.seed, 0, 2 ** 31),
     },
-    steps: number('steps', DEFAULT_STEPS, 1, 1e9),
-    seconds: positive(values, 'seconds', Number.POSITIVE_INFINITY),
-    fresh: values.fresh,
-    path: join(placed(values.checkpoint ?? 'checkpoints/copy'), 'checkpoint.safetensors'),
-    out: placed(values.out ?? 'training.html'),
+    path: join(folder, 'checkpoint.safetensors'),
   };
 }
