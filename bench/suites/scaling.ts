@@ -73,7 +73,7 @@ async function grow(context: Context, lengths: readonly Params[]): Promise<void>
       const ms = spread(times);
       const work = workOf('attention', 'lsh', params, options.rotation);
       const half = ready.find((one) => 2 * one.params.L === params.L);
-      const growth = half && half.times.length > 0 && ms.median / spread(half.times).median;
+      const growth = half && half.times.length > 0 && growthOf(half.times, times);
       findings.rows.push({
         ...{ suite: 'scaling', name: 'lsh', variant, params, ms },
         gflops: work.operations / ms.median / 1e6,
@@ -88,4 +88,10 @@ async function grow(context: Context, lengths: readonly Params[]): Promise<void>
     }
     save();
   }
+}
+
+/** The median of a run's time over that of half the length in the same turn: what slows the machine slows both. */
+function growthOf(half: readonly number[], whole: readonly number[]): number {
+  const turns = whole.slice(0, half.length).map((time, turn) => time / (half[turn] as number));
+  return spread(turns).median;
 }
