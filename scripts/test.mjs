@@ -1,5 +1,5 @@
 /**
- * npm test [-- STEP …]: everything, or the steps named: lint types unit gpu browser package examples.
+ * npm test [-- STEP …]: everything, or the steps named: lint types docs unit gpu browser package examples.
  * GPU tests run on LSH_ADAPTER; without it on lavapipe where it is installed, and the kernels' on SwiftShader.
  */
 import { spawnSync } from 'node:child_process';
@@ -17,6 +17,7 @@ const SECOND_ADAPTER = gpuFiles('kernels', 'decodeKernels', 'hadamard');
 const STEPS = {
   lint: () => command('@biomejs/biome', ['check', '--error-on-warnings'], 'biome'),
   types: () => command('typescript', ['-p', '.'], 'tsc'),
+  docs: () => command('typedoc', ['--emit', 'none']),
   unit: () => vitest(['--project', 'node', 'test/unit', 'test/transformers']),
   gpu: async () => {
     const [first, second] = adapters();
@@ -52,9 +53,11 @@ const STEPS = {
     (await command('publint', ['--strict'])) ||
     (await command('@arethetypeswrong/cli', ['--pack', '.', '--profile', 'esm-only', '--quiet'], 'attw')) ||
     (await vitest(['--project', 'node', 'test/package'])),
-  // One after the other: each takes the whole adapter.
+  // One file after the other: each takes the whole adapter. What may run beside others loads modules meanwhile.
   examples: () =>
-    vitest(['--project', 'node', '--no-file-parallelism', 'test/examples'], { LSH_ADAPTER: adapters()[0] }),
+    vitest(['--project', 'node', '--no-file-parallelism', '--maxConcurrency', '2', 'test/examples'], {
+      LSH_ADAPTER: adapters()[0],
+    }),
 };
 
 const wanted = process.argv.slice(2);

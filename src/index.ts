@@ -19,7 +19,10 @@ export {
   type LshAttentionOptions,
   NOTHING_SEEN,
   presets,
+  type Scale,
   type ScaledDotProductOptions,
 } from './attention/options.js';
+export type { OpName } from './attention/passes.js';
 export { type AttentionPlan, type OpPlan, plan } from './attention/plan.js';
+export type { Settings, Shape } from './attention/settings.js';
 export type { DeviceTraits } from './webgpu/traits.js';

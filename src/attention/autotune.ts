@@ -23,6 +23,7 @@ export interface AutotuneOptions {
 
 /** One measurement of {@link autotune}. */
 export interface TunedVariant extends Variant {
+  /** What it is a way to do. */
   readonly family: Family;
   /** Median of a call; of forward and gradient, for a backward family. */
   readonly milliseconds: number;
@@ -32,7 +33,9 @@ export interface TunedVariant extends Variant {
 export interface TuningReport {
   /** The adapter that was measured. */
   readonly adapter: string;
+  /** The fastest of each family. */
   readonly tuning: Tuning;
+  /** All that was measured. */
   readonly measured: readonly TunedVariant[];
 }
 

@@ -42,10 +42,19 @@ export interface RowBatch extends Batch {
 
 /** What an op does to its rows. */
 export interface RowsPlan extends Program {
+  /** Rows that go through the passes together: one batch, unless a tensor is larger than a binding. */
   readonly batches: readonly RowBatch[];
   /** Kernel launches in all. */
   readonly dispatches: number;
-  readonly bytes: { readonly inputs: number; readonly outputs: number; readonly scratch: number };
+  /** Bytes of the tensors that go in and come out, and of what lives for the op alone. */
+  readonly bytes: {
+    /** Of tensors given. */
+    readonly inputs: number;
+    /** Of tensors made. */
+    readonly outputs: number;
+    /** Of buffers that are given back. */
+    readonly scratch: number;
+  };
 }
 
 /** The plan of an op: its passes on as many rows at a time as the device's bindings hold. */

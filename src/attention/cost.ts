@@ -6,8 +6,11 @@ import type { Shape } from './settings.js';
 
 /** What {@link predictCost} predicts, in operations at the rate of dense attention on the same backend. */
 export interface PredictedCost {
+  /** Of LSH attention. */
   readonly lsh: number;
+  /** Of dense attention. */
   readonly dense: number;
+  /** Which of the two is less. */
   readonly cheaper: 'lsh' | 'dense';
 }
 
@@ -34,6 +37,7 @@ const RATES = {
  * @param shape sizes in letters; B and H default to 1, E to D.
  * @param options as for `lshAttention`.
  * @param backend the name of tfjs's backend. Default: the present one.
+ * @throws RangeError or TypeError for what `lshAttention` would refuse.
  */
 export function predictCost(
   shape: Pick<Shape, 'L' | 'D'> & Partial<Shape>,

@@ -168,13 +168,9 @@ export const DEFAULTS = {
 /** The log-sum-exp of a query that sees no key but itself: its output is its own v. */
 export const NOTHING_SEEN = -1e38;
 
-/**
- * Named sets of options to spread into a call.
- *
- * - `reformer`: what trax and Hugging Face compute, for checkpoints trained there.
- * - `paper`: the equations of the Reformer paper (arXiv 2001.04451).
- */
+/** Named sets of options to spread into a call. */
 export const presets = {
+  /** What trax and Hugging Face compute, for checkpoints trained there. */
   reformer: {
     window: 'chunk',
     duplicates: 'count',
@@ -182,6 +178,7 @@ export const presets = {
     acrossBuckets: true,
     scale: 1,
   },
+  /** The equations of the Reformer paper (arXiv 2001.04451). */
   paper: {
     window: 'chunk',
     duplicates: 'correct',

@@ -9,14 +9,19 @@ import { Door } from './validate.js';
 
 /** What one tfjs kernel of this package does on the GPU. */
 export interface OpPlan extends RowsPlan {
+  /** The tfjs kernel. */
   readonly name: OpName;
+  /** Sizes in letters; D and E are padded to whole vec4 where the kernels need that. */
   readonly shape: Shape;
+  /** The options of the call, filled in. */
   readonly settings: Settings;
 }
 
 /** What a call does on the GPU, computed without one. Bytes are bytes, operations count an add and a multiply as two. */
 export interface AttentionPlan {
+  /** Sizes in letters. */
   readonly shape: Shape;
+  /** The options, filled in. */
   readonly settings: Settings;
   /** Chunks of a round: ceil(L / C). */
   readonly chunks: number;
@@ -28,18 +33,27 @@ export interface AttentionPlan {
   readonly dispatches: number;
   /** Bytes of the forward call; buckets in between count as scratch. */
   readonly bytes: {
+    /** Of `qk`, `v` and what else is given. */
     readonly inputs: number;
+    /** Of `out` and `lse`. */
     readonly outputs: number;
+    /** Of what lives for the call alone. */
     readonly scratch: number;
+    /** Of all of these together. */
     readonly peak: number;
   };
   /** Useful floating-point operations; `total` is the forward call's. Buckets are taken to be even. */
   readonly operations: {
+    /** Of the rotations. */
     readonly hash: number;
+    /** Of logits and weighted sums. */
     readonly attend: number;
+    /** Of both. */
     readonly total: number;
+    /** Of the gradient. */
     readonly backward: number;
   };
+  /** The plan as lines for people. */
   toString(): string;
 }
 

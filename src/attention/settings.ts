@@ -45,17 +45,21 @@ export interface Settings extends BucketPlan {
   readonly A: number;
   /** Windows are buckets, not chunks. */
   readonly bucketWindow: boolean;
+  /** No later token is seen. */
   readonly causal: boolean;
   /** A key seen in several rounds counts once. */
   readonly correct: boolean;
   /** Windows run on from round to round. */
   readonly wrap: boolean;
+  /** Tokens of other buckets are seen. */
   readonly acrossBuckets: boolean;
+  /** Factor of the logits. */
   readonly scale: number;
   /** What is added to a key's squared length before its root: D·1e-6. */
   readonly epsilon: number;
   /** Probability with which a weight is dropped. */
   readonly dropout: number;
+  /** Of rotations and dropout. */
   readonly seed: number;
   /** Rows are read as 16-bit floats, where the device can. */
   readonly half: boolean;
@@ -65,6 +69,7 @@ export interface Settings extends BucketPlan {
   readonly rotationHeads: number;
   /** Bits of a bucket that are turned over, where N is a power of two: for hash families. */
   readonly flipped?: number;
+  /** Some tokens are padding. */
   readonly masked: boolean;
   /** Whether the buckets are hashed by rotations: neither given, nor made by a family. */
   readonly hashed: boolean;

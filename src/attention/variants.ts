@@ -3,6 +3,7 @@ import type { Shape } from './settings.js';
 
 /** Kernels that come in variants: each family does one thing in several ways. */
 export const FAMILIES = ['attend/forward', 'attend/backward', 'dense/forward', 'dense/backward'] as const;
+/** The name of one of them. */
 export type Family = (typeof FAMILIES)[number];
 
 /** One way. Results differ by rounding alone. */

@@ -16,7 +16,9 @@ export type Rows = Float32Array | Float64Array;
 export interface HashFamily<Input> {
   /** The key of its factory among the `families`. */
   readonly name: string;
+  /** What it was made from. */
   readonly config: FamilyConfig;
+  /** What `config` does not say. */
   readonly weights: FamilyWeights;
   /** Independent hash functions, each of which sorts things into buckets of its own. */
   readonly tables: number;

@@ -6,9 +6,10 @@ import { LSHSelfAttention, type LSHSelfAttentionArgs } from './lshSelfAttention.
  * weights in the same order, so that a model can be trained with one and used with the other.
  */
 export class DenseSelfAttention extends LSHSelfAttention {
-  /** @nocollapse */
+  /** The name under which models are saved with it. */
   static override className = 'DenseSelfAttention';
 
+  /** Always `'dense'`. */
   override attentionAt(): 'dense' {
     return 'dense';
   }

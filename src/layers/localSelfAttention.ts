@@ -39,7 +39,7 @@ const OPTIONS: Record<keyof LocalLayerOptions, true> = {
  * `mask` comes from a masking layer before it, or by `apply(x, { mask })`: `[batch, length]`, true = attend.
  */
 export class LocalSelfAttention extends ProjectedAttention {
-  /** @nocollapse */
+  /** The name under which models are saved with it. */
   static className = 'LocalSelfAttention';
   private readonly options: LocalLayerOptions;
 
@@ -69,6 +69,7 @@ export class LocalSelfAttention extends ProjectedAttention {
     return localAttention(q as Tensor, k as Tensor, v, { ...this.options, seed, dropout, mask });
   }
 
+  /** The arguments of the constructor, as plain JSON. */
   override getConfig(): Config {
     return { ...super.getConfig(), ...(this.options as Config) };
   }

@@ -58,11 +58,12 @@ const OPTIONS: Record<keyof LshLayerOptions, true> = {
  * `mask` comes from a masking layer before it, or by `apply(x, { mask })`: `[batch, length]`, true = attend.
  */
 export class LSHSelfAttention extends ProjectedAttention {
-  /** @nocollapse */
+  /** The name under which models are saved with it. */
   static className = 'LSHSelfAttention';
   private readonly attention: (typeof ATTENTIONS)[number];
   private options: LshLayerOptions;
 
+  /** @throws RangeError or TypeError naming the argument, its rule and a way out. */
   constructor(args: LSHSelfAttentionArgs) {
     super(args, ['query_key'], { ...OPTIONS, attention: true });
     this.attention = this.door.oneOf('attention', args.attention ?? 'lsh', ATTENTIONS);
@@ -74,6 +75,7 @@ export class LSHSelfAttention extends ProjectedAttention {
     return this.options.numHashes as number;
   }
 
+  /** @throws RangeError for no integer from 1 to 1024. */
   set numHashes(numHashes: number) {
     this.options = this.checked({ ...this.options, numHashes });
   }
@@ -83,11 +85,12 @@ export class LSHSelfAttention extends ProjectedAttention {
     return this.options.window as NonNullable<LshLayerOptions['window']>;
   }
 
+  /** @throws RangeError for what is neither `'chunk'` nor `'bucket'`. */
   set window(window: NonNullable<LshLayerOptions['window']>) {
     this.options = this.checked({ ...this.options, window });
   }
 
-  /** The attention that a call of this length takes, on the present backend. */
+  /** The attention that a call of `batch` sequences of `length` tokens takes, on the present backend. */
   attentionAt(length: number, batch = 1): 'lsh' | 'dense' {
     if (this.attention !== 'auto') {
       return this.attention;
@@ -123,6 +126,7 @@ export class LSHSelfAttention extends ProjectedAttention {
     return denseAttention(qk as Tensor, v, { causal, mask, scale, dropout, seed });
   }
 
+  /** The arguments of the constructor, as plain JSON. */
   override getConfig(): Config {
     return { ...super.getConfig(), ...(this.options as Config), attention: this.attention };
   }

@@ -189,7 +189,7 @@ export abstract class ProjectedAttention extends layers.Layer {
     return tf.notEqual(mask, tf.zerosLike(mask));
   }
 
-  /** @nocollapse */
+  /** Makes a layer of what `getConfig` returned. */
   static override fromConfig<T extends serialization.Serializable>(
     cls: serialization.SerializableConstructor<T>,
     config: serialization.ConfigDict,
@@ -198,6 +198,7 @@ export abstract class ProjectedAttention extends layers.Layer {
     return new cls(config.scale === '1/sqrt(d)' ? { ...config, scale: '1/sqrt(D)' } : config);
   }
 
+  /** The arguments of the constructor, as plain JSON. */
   override getConfig(): Config {
     return {
       ...super.getConfig(),

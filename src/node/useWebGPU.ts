@@ -12,6 +12,7 @@ export interface UseWebGPUOptions {
 
 /** What {@link useWebGPU} found. */
 export interface AdapterSummary {
+  /** Which of the kinds it is. */
   readonly kind: AdapterKind;
   /** A line for people, such as `SwiftShader driver 5.0.0 (swiftshader)`. */
   readonly description: string;

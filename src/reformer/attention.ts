@@ -22,7 +22,9 @@ export interface Attended {
  * open, for those who attend to a cache between the first and the last.
  */
 export abstract class AttentionLayer {
+  /** What it attends by. */
   abstract readonly kind: 'lsh' | 'local';
+  /** Its weights, in the order of the model's. */
   readonly variables: readonly Variable[];
 
   constructor(
@@ -49,7 +51,7 @@ export abstract class AttentionLayer {
     return dropElements(out, { p, seed: seedOf(call, this.index, 'attended') }, { first: 0, length: L });
   }
 
-  /** All three steps. */
+  /** All three steps: what the layer adds, `[B, L, hidden_size]`, for a residual stream `x [B, L, hidden_size]`. */
   apply(x: Tensor, call: Call, buckets?: Tensor): Attended {
     const { out, ...hashed } = this.attend(this.project(x), call, buckets);
     return { out: this.gather(out, call), ...hashed };
@@ -68,6 +70,7 @@ export abstract class AttentionLayer {
 
 /** The attention of a layer by shared queries and keys, hashed. */
 export class LshLayer extends AttentionLayer {
+  /** Shared queries and keys, hashed. */
   readonly kind = 'lsh';
 
   constructor(
@@ -102,7 +105,7 @@ export class LshLayer extends AttentionLayer {
     return rotations?.[rotations.length === 1 ? 0 : this.place];
   }
 
-  /** The options of {@link lshAttention} that are no tensors, as a cache is made with them too. */
+  /** The options of {@link lshAttention} that are no tensors, as a cache is made with them too. @internal */
   options(call: Call) {
     const { config } = this;
     return {
@@ -136,6 +139,7 @@ export function hashes(
 
 /** The attention of a layer to neighbouring positions. */
 export class LocalLayer extends AttentionLayer {
+  /** Neighbouring positions. */
   readonly kind = 'local';
 
   project(x: Tensor): Tensor[] {

@@ -12,6 +12,7 @@ export interface Call {
   readonly numBuckets: number | readonly number[];
   /** What is hashed by, in place of a draw from `seed`: one for each LSH layer, or one for all. */
   readonly rotations?: readonly Tensor[];
+  /** What LSH layers see. */
   readonly window: ReformerConfig['lsh_window'];
   /** Whether to drop. */
   readonly training: boolean;

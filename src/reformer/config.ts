@@ -9,6 +9,7 @@ export const ARCHITECTURES = [
   'ReformerForSequenceClassification',
   'ReformerModel',
 ] as const;
+/** One of the models that transformers makes of a Reformer. */
 export type Architecture = (typeof ARCHITECTURES)[number];
 
 /**
@@ -101,7 +102,7 @@ export interface ReformerConfig {
    */
   readonly lm_head_bias: boolean;
   /**
-   * What a token of an LSH layer sees: chunks of the sorted row, its buckets (see {@link lshAttention}: then
+   * What a token of an LSH layer sees: chunks of the sorted row, its buckets (see `lshAttention`: then
    * no output depends on a later token, and decoding equals the forward pass), or every token.
    * @default 'chunk'
    */

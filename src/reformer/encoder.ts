@@ -12,6 +12,7 @@ import { type ReversibleLayer, reversible, type Streams, step } from './reversib
 
 /** A model without its head: its embedding, its layers, and the norm over what they make. */
 export class Encoder {
+  /** From the first to the last. */
   readonly layers: readonly ReversibleLayer[];
 
   constructor(
@@ -23,7 +24,7 @@ export class Encoder {
     );
   }
 
-  /** `[B, L, hidden_size]` */
+  /** What the first layer is given, `[B, L, hidden_size]`: words and positions. */
   embed({ ids }: Batch, call: Call): Tensor {
     return embed(ids, this.config, this.weights.under('embeddings'), call);
   }
@@ -45,7 +46,7 @@ export class Encoder {
     );
   }
 
-  /** What a head reads, of the streams side by side. */
+  /** What a head reads, `[B, L, 2·hidden_size]`, of the streams side by side. */
   finish(streams: Tensor, call: Call): Tensor {
     const { hidden_dropout_prob, layer_norm_eps, num_hidden_layers } = this.config;
     const normed = layerNorm(streams, this.weights.under('encoder').norm(), layer_norm_eps);

@@ -12,6 +12,7 @@ import { gradientsWithin, type Pulled } from './nestedGradients.js';
  * 2020, section 3): no token sees another here, so the size of the slices changes memory alone.
  */
 export class FeedForward {
+  /** Its weights, in the order of the model's. */
   readonly variables: readonly Variable[];
   private readonly activation: Activation;
 
@@ -24,12 +25,13 @@ export class FeedForward {
     this.activation = ACTIVATIONS[config.hidden_act] as Activation;
   }
 
+  /** What the layer adds to the other stream, `[B, L, hidden_size]`, for a stream `x` of that shape. */
   apply(x: Tensor, call: Call): Tensor {
     const parts = this.slices(x).map((slice) => tf.tidy(() => this.applyTo(part(x, slice), call, slice)));
     return joined(parts);
   }
 
-  /** {@link apply} and the gradients by x and the variables, of `dy`, holding one slice's activations at a time. */
+  /** {@link apply} and the gradients by x and the variables, of `dy`, holding one slice's activations at a time. @internal */
   pull(x: Tensor, dy: Tensor, call: Call): Pulled {
     const values: Tensor[] = [];
     const ofX: Tensor[] = [];

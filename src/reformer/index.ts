@@ -16,7 +16,7 @@ export type { Encoder } from './encoder.js';
 export type { FeedForward } from './feedForward.js';
 export type { GeneratedTokens } from './generate/generate.js';
 export type { Ending, Generated, GenerateOptions, GenerationProgress } from './generate/options.js';
-export type { Rows } from './inputs.js';
+export type { Batch, Rows } from './inputs.js';
 export { ReformerLayer, type ReformerLayerArgs, reformerLayer } from './layer.js';
 export { Reformer, type ReformerOptions } from './model.js';
 export type { ReformerCallOptions } from './options.js';

@@ -33,7 +33,7 @@ export interface ReformerLayerArgs extends LayerArgs {
  * by `apply(ids, { mask })`.
  */
 export class ReformerLayer extends layers.Layer {
-  /** @nocollapse */
+  /** The name under which models are saved with it. */
   static className = 'ReformerLayer';
   private readonly door: Door;
   private readonly face: 'hidden' | 'logits';
@@ -99,7 +99,6 @@ export class ReformerLayer extends layers.Layer {
     });
   }
 
-  /** @nocollapse */
   static override fromConfig<T extends serialization.Serializable>(
     cls: serialization.SerializableConstructor<T>,
     { configuration, ...args }: serialization.ConfigDict,

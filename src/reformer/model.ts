@@ -124,7 +124,8 @@ export class Reformer {
   /**
    * The mean cross-entropy, in nats, of a language model's labels `[B, L]`: a decoder is asked at each token for the
    * next one's label. A label below 0 does not count, nor does padding, nor what comes after the end of a segment;
-   * where nothing counts, the loss is 0. For a classifier, see {@link classLoss}.
+   * where nothing counts, the loss is 0. A classifier's labels are int32 `[B]` (cross-entropy), float32 `[B, num_labels]`
+   * (binary cross-entropy of each) or, for one class, float32 `[B]` (mean squared error).
    *
    * It is differentiable in the weights, once: `optimizer.minimize(() => model.loss(ids, ids, { training: true }))`.
    * The layers' activations are recomputed from their outputs, and logits made for a slice of tokens at a time.

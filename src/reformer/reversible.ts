@@ -11,8 +11,11 @@ import type { Call } from './call.js';
 import type { FeedForward } from './feedForward.js';
 import { gradientsWithin } from './nestedGradients.js';
 
+/** A layer: Y1 = X1 + Attention(X2), Y2 = X2 + FeedForward(Y1). */
 export interface ReversibleLayer {
+  /** What is added to the first stream. */
   readonly attention: AttentionLayer;
+  /** What is added to the second. */
   readonly feedForward: FeedForward;
 }
 

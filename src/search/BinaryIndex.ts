@@ -19,6 +19,7 @@ const CANDIDATES = 200;
  * The default family has 256 bits: hyperplanes by Hadamard transforms.
  */
 export class BinaryIndex extends HashIndex {
+  /** What its codes are made by. */
   readonly family: VectorFamily;
   protected readonly effortNames = { maxCandidates: true, hammingRadius: true, targetRecall: true } as const;
   protected readonly tuning = new Tuning('maxCandidates', Number.MAX_SAFE_INTEGER);
@@ -39,7 +40,10 @@ export class BinaryIndex extends HashIndex {
     this.words = packedWords(family.tables);
   }
 
-  override stats(): IndexStats & { readonly bits: number } {
+  override stats(): IndexStats & {
+    /** Of a vector's code. */
+    readonly bits: number;
+  } {
     const stats = super.stats();
     const bytes = stats.bytes + this.store.count * this.words * 4;
     return { ...stats, bytes, bits: this.family.tables * this.family.bits };

@@ -17,7 +17,9 @@ export const FAMILY_PREFIX = 'family.';
 
 /** What indexes by hash codes share: how vectors are prepared and hashed. */
 export abstract class HashIndex extends VectorIndex {
+  /** What its vectors are hashed by. */
   abstract readonly family: VectorFamily;
+  /** Whether vectors are hashed less their mean. */
   readonly center: boolean;
   /** What is subtracted before hashing: the mean of the vectors that the index was built from. */
   private mean: Float64Array | undefined;

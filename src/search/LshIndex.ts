@@ -14,6 +14,7 @@ import type { Allowed, Batch, Finder } from './VectorIndex.js';
  * The default family has 8 tables of 16 hyperplanes; about log2(n/16) bits suit n vectors.
  */
 export class LshIndex extends HashIndex {
+  /** What its tables are made by. */
   readonly family: VectorFamily;
   protected readonly tuning: Tuning;
   protected readonly effortNames = {
@@ -32,8 +33,12 @@ export class LshIndex extends HashIndex {
     this.tuning = new Tuning('probes', this.family.N);
   }
 
-  /** `tables`: the buckets of the largest segment, which are all until vectors are added. */
-  override stats(): IndexStats & { readonly tables: readonly TableStats[]; readonly segments: number } {
+  override stats(): IndexStats & {
+    /** The buckets of the largest segment, which are all until vectors are added. */
+    readonly tables: readonly TableStats[];
+    /** Parts that are searched one after the other: what was built, and what was added since. */
+    readonly segments: number;
+  } {
     const stats = super.stats();
     const [first] = this.segments;
     return {

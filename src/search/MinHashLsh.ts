@@ -26,11 +26,17 @@ const MOST_HASHES = 4096;
  * index.pairs(); // 0 and 1, of similarity 0.75
  */
 export class MinHashLsh {
+  /** The Jaccard similarity from which sets should be found. */
   readonly threshold: number;
+  /** What a missed pair weighs, of 1. */
   readonly missWeight: number;
+  /** Whether candidates are compared exactly. */
   readonly verify: boolean;
+  /** Numbers of a signature. */
   readonly numHashes: number;
+  /** Of the hash functions. */
   readonly seed: number;
+  /** How tokens are hashed. */
   readonly scheme: MinHashScheme;
   /** Bands of a signature, and positions of each. */
   readonly banding: Banding;
@@ -191,7 +197,7 @@ export class MinHashLsh {
     return writeIndexFile({ description: { kind: 'MinHashLsh', options }, tensors });
   }
 
-  /** Takes what a file holds; used by `loadIndex`. */
+  /** Takes what a file holds; used by `loadIndex`. @internal */
   restore(file: IndexFile): void {
     const { batch, ids } = setsOfTensors(file, this.numHashes);
     this.refill(

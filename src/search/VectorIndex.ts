@@ -44,8 +44,11 @@ const RANGE_NAMES = { radius: true, filter: true } as const;
  * Calls that return promises should be awaited one after the other.
  */
 export abstract class VectorIndex {
+  /** Numbers of a vector. */
   readonly D: number;
+  /** How far vectors are apart. */
   readonly metric: Metric;
+  /** How vectors are kept. */
   readonly storage: VectorStorage;
   /** Names of a subclass's query options. */
   protected abstract readonly effortNames: Readonly<Partial<Record<keyof EffortOptions, true>>>;

@@ -1,6 +1,6 @@
 /** How a signature is cut into bands: sets are candidates if all rows of any band agree. */
-
 export interface Banding {
+  /** Bands of a signature. */
   readonly bands: number;
   /** Positions of the signature in a band. */
   readonly rows: number;

@@ -9,6 +9,7 @@ export type {
 export { type HyperplaneOptions, hyperplanes, packBits } from '../hashing/hyperplanes.js';
 export { learnHash } from '../hashing/learned/learnHash.js';
 export type { LearnHashOptions } from '../hashing/learned/options.js';
+export type { MixingRule } from '../hashing/learned/refine.js';
 export { MinHash } from '../hashing/minhash/MinHash.js';
 export type { MinHashOptions } from '../hashing/minhash/options.js';
 export type { MinHashScheme } from '../hashing/minhash/schemes.js';

@@ -27,6 +27,7 @@ export interface SetQueryOptions extends FilterOptions {
 export interface PairResult {
   /** The id of each pair's set that came first. */
   readonly first: Int32Array;
+  /** The id of the other. */
   readonly second: Int32Array;
   /** Exact with `verify`, else estimated. */
   readonly similarities: Float64Array;

@@ -76,6 +76,7 @@ export interface QueryResult {
   readonly found: Int32Array;
   /** Whether every query found k neighbours. */
   readonly complete: boolean;
+  /** Neighbours asked for. */
   readonly k: number;
 }
 
@@ -83,6 +84,7 @@ export interface QueryResult {
 export interface RangeResult {
   /** Nearest first, query after query. */
   readonly ids: Int32Array;
+  /** As many. */
   readonly distances: Float64Array;
   /** `[n + 1]`: where the neighbours of each query begin. */
   readonly starts: Int32Array;
@@ -104,6 +106,7 @@ export interface TuneOptions {
 export interface TuneResult {
   /** The least effort that reached the target, or the most there is: `probes` of an LshIndex, `maxCandidates` of a BinaryIndex. */
   readonly effort: number;
+  /** The share of the nearest neighbours that was found with it. */
   readonly recall: number;
 }
 

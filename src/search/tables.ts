@@ -11,10 +11,13 @@ interface Table {
 
 /** Buckets of one table that are in use. */
 export interface TableStats {
+  /** How many. */
   readonly buckets: number;
-  /** Vectors of a bucket. */
+  /** Vectors of a bucket, on average. */
   readonly mean: number;
+  /** Vectors of the smallest bucket. */
   readonly least: number;
+  /** Vectors of the largest. */
   readonly most: number;
 }
 

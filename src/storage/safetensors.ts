@@ -11,11 +11,14 @@ import {
   writeHeader,
 } from './header.js';
 
+/** Numbers of a tensor, row after row. */
 export type Values = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
 /** A tensor's shape and values. */
 export interface StoredTensor {
+  /** Lengths of its axes; none for a scalar. */
   readonly shape: readonly number[];
+  /** As many as the shape says. */
   readonly values: Values;
 }
 

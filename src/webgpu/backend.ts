@@ -58,6 +58,7 @@ export function withFloatBuffers<T extends object>(tensors: T): T {
 
 /** What {@link measureBytes} found. */
 export interface MeasuredBytes<T> {
+  /** What the call returned. */
   readonly result: T;
   /** Most bytes of GPU buffers in use at once, beyond those in use before the call. */
   readonly peakBytes: number;

@@ -12,8 +12,11 @@ export interface Ceilings {
 
 /** Counted work of a kernel, and how long it took. */
 export interface Timed {
+  /** On the GPU. */
   readonly milliseconds: number;
+  /** Useful ones, a multiply-add being two. */
   readonly operations: number;
+  /** What must be read and written at least. */
   readonly bytes: number;
 }
 

@@ -29,6 +29,7 @@ export interface OwnDeviceOptions {
 
 /** What a device offers beyond tfjs's own. */
 export interface OwnDevice {
+  /** The device that tfjs is on now, which is tfjs's own to destroy. */
   readonly device: GPUDevice;
   /** Of {@link WANTED_FEATURES}, those that the adapter has. */
   readonly features: readonly GPUFeatureName[];

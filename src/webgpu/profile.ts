@@ -16,6 +16,7 @@ export interface ProfileOptions {
 
 /** The result of what was profiled, and the time of what it submitted; `String(profile)` is a table. */
 export interface Profile<T> {
+  /** What the call returned. */
   readonly result: T;
   /** Every dispatch, in order. */
   readonly passes: readonly PassTime[];
@@ -25,6 +26,7 @@ export interface Profile<T> {
   readonly milliseconds: number;
   /** Where they were asked for. */
   readonly ceilings?: Ceilings;
+  /** A table for people. */
   toString(): string;
 }
 

@@ -4,18 +4,21 @@ import type { KernelName } from './kernels.js';
 
 /** How long one dispatch of one of this package's kernels took on the GPU, and the work it was. */
 export interface PassTime extends Timed {
+  /** The kernel, by its file below `kernels/`. */
   readonly kernel: KernelName;
 }
 
 /** All dispatches of one kernel in a call. */
 export interface KernelTime extends PassTime {
+  /** How often it was launched. */
   readonly dispatches: number;
   /** 10⁹ operations by the second. */
   readonly gflops: number;
   /** 10⁹ bytes by the second. */
   readonly gbps: number;
-  /** Which ceiling of the device binds the kernel, and what share of it it reached, where ceilings were measured. */
+  /** Which ceiling of the device binds the kernel, where ceilings were measured. */
   readonly bound?: 'arithmetic' | 'memory';
+  /** What share of that ceiling it reached. */
   readonly share?: number;
 }
 

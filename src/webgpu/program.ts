@@ -29,6 +29,7 @@ export interface OutputSpec {
 export interface Program {
   /** Programs of one key are one program: its passes stay ready for the next run. */
   readonly key?: string;
+  /** Tensors that it makes, by the names of their buffers. */
   readonly outputs: Readonly<Record<string, OutputSpec>>;
   /** Bytes of each buffer that lives for the work alone. */
   readonly scratch: Readonly<Record<string, number>>;

@@ -2,8 +2,11 @@ import type { Tuning } from '../attention/variants.js';
 
 /** What a plan depends on of a device; names and defaults of the limits are WebGPU's. */
 export interface DeviceTraits {
+  /** Bytes of a tensor, or a part of one, that a kernel can be given. */
   readonly maxStorageBufferBindingSize: number;
+  /** Bytes of a tensor at most. */
   readonly maxBufferSize: number;
+  /** Workgroups along one axis of a dispatch. */
   readonly maxComputeWorkgroupsPerDimension: number;
   /** Lanes of a subgroup, where shaders may use subgroups and all are of one size; else 0. */
   readonly subgroupSize: number;

@@ -21,6 +21,7 @@ const NOTHING = 0xffffffff;
 export class MinHash {
   private readonly door = new Door('MinHash');
   private readonly functions: HashFunctions;
+  /** Of the hash functions. */
   readonly seed: number;
   private readonly minima: Uint32Array;
   private readonly pending = new Uint32Array(BLOCK);
@@ -39,6 +40,7 @@ export class MinHash {
     return this.functions.k;
   }
 
+  /** How tokens are hashed. */
   get scheme(): MinHashScheme {
     return this.functions.scheme;
   }

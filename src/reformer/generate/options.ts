@@ -12,6 +12,7 @@ export type Ending = 'stop' | 'length' | 'aborted';
 export interface Generated {
   /** The new tokens; a stop token is the last. */
   readonly tokens: readonly (readonly number[])[];
+  /** Why each text ended. */
   readonly endings: readonly Ending[];
   /** The sum of the new tokens' log-probabilities, in nats, as the model has them: without temperature, top-k, top-p. */
   readonly logProbabilities: readonly number[];
@@ -19,8 +20,9 @@ export interface Generated {
 
 /** How far a generation is. */
 export interface GenerationProgress {
-  /** Tokens of the longest prompt, and how many of them are read. */
+  /** Tokens of the longest prompt. */
   readonly promptTokens: number;
+  /** How many of them are read. */
   readonly readTokens: number;
   /** Tokens that the longest text has got. */
   readonly newTokens: number;

@@ -9,7 +9,11 @@ const FIRST_BYTE = 2;
 export class ByteTokenizer implements Tokenizer {
   readonly vocabSize = FIRST_BYTE + 256;
 
-  /** @param text a string, or bytes of any kind. */
+  /**
+   * The ids of a text, a byte each.
+   *
+   * @param text a string, or bytes of any kind.
+   */
   encode(text: string | Uint8Array): number[] {
     if (typeof text !== 'string' && !(text instanceof Uint8Array)) {
       throw door.kind(`\`text\` must be a string or a Uint8Array, got ${typeof text}.`);

@@ -4,6 +4,7 @@ import type { Door } from '../../attention/validate.js';
 export interface Tokenizer {
   /** How many tokens there are; ids are below it. */
   readonly vocabSize: number;
+  /** The ids of a text's tokens. */
   encode(text: string): number[];
   /** The text of tokens; ids that stand for no text give none. */
   decode(ids: Iterable<number>): string;
