@@ -1,5 +1,6 @@
 /** Commands as a user runs and stops them. */
 import { execFile, spawn } from 'node:child_process';
+import { promisify } from 'node:util';
 
 /** How a command ended. */
 export interface Ended {
@@ -33,5 +34,12 @@ export function interrupted(args: string[], until: string): Promise<Ended> {
       stderr += text;
     });
     child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
+  });
+}
+
+/** Runs a file with a GPU, as `npm run gpu` does; fails where it fails. */
+export function runFile(path: string, ...args: string[]): Promise<Omit<Ended, 'code'>> {
+  return promisify(execFile)(process.execPath, ['scripts/gpu.mjs', path, ...args], {
+    env: { ...process.env, INIT_CWD: process.cwd() },
   });
 }

@@ -1,45 +1,16 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
+import { runFile } from './commands.js';
 
-/** Every example, and every code block of the documents, run as a reader would run it. */
+/** Every example, run as a reader would run it. */
 
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'lsh-examples-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-/** A block as a file of its own, outside the repository: the package must be found by its name. */
-async function runFile(path: string, ...args: string[]) {
-  return await run(process.execPath, ['scripts/gpu.mjs', path, ...args], {
-    env: { ...process.env, INIT_CWD: process.cwd() },
-  });
-}
-
-describe.each(['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'kernels/README.md'])('%s', (document) => {
-  const text = readFileSync(document, 'utf8');
-  const blocks = [...text.matchAll(/```(ts|js)\n([\s\S]*?)```/g)].map(([, language, code]) => ({
-    language,
-    code,
-  }));
-
-  test.each(blocks.map((block, i) => ({ ...block, i: i + 1 })))(
-    'code block $i runs',
-    async ({ language, code, i }) => {
-      const file = join(folder, `${document.replace(/\W/g, '-')}-${i}.m${language}`);
-      writeFileSync(file, code as string);
-      await runFile(file);
-    },
-  );
-
-  test('every file that it names is there', () => {
-    for (const [, path] of text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
-      expect(() => readFileSync(join(document, '..', path as string)), path).not.toThrow(/ENOENT/);
-    }
-  });
-});
 
 /** Those that take minutes have tests of their own. */
 const LONG = ['train-copy.ts', 'train-bytes.ts', 'near-duplicates.ts', 'learned-hashing.ts'];
