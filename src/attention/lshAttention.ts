@@ -35,7 +35,10 @@ export function lshAttention(qk: Tensor, v: Tensor, options: LshAttentionOptions
   return tf.tidy(() => attend('lshAttention', qk, v, options).out);
 }
 
-/** {@link lshAttention} with the log-sum-exp over all keys seen, for those who merge attentions. */
+/**
+ * {@link lshAttention} with the log-sum-exp over all keys seen, in nats, for those who merge attentions. Inputs, options and
+ * errors are the same.
+ */
 export function lshAttentionWithLse(
   qk: Tensor,
   v: Tensor,
@@ -47,6 +50,9 @@ export function lshAttentionWithLse(
 /**
  * The bucket of every token in every round, as {@link lshAttention} would hash it: `[B, H, R, L]`,
  * int32 in 0 … N, N for padding. Give it back as the option `buckets` to reuse it.
+ *
+ * @param qk `[B, H, L, D]`, `[H, L, D]` or `[L, D]`, float32: queries and keys. D ≤ 256.
+ * @throws RangeError, TypeError or Error, before any work, naming the option, its rule and a way out.
  */
 export function lshBuckets(qk: Tensor, options: LshAttentionOptions = {}): Tensor {
   return tf.tidy(() => {

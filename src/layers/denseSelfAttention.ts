@@ -16,7 +16,7 @@ export class DenseSelfAttention extends LSHSelfAttention {
 }
 serialization.registerClass(DenseSelfAttention);
 
-/** A {@link DenseSelfAttention}, in the manner of `tf.layers`. */
+/** A {@link DenseSelfAttention}, in the manner of `tf.layers`. @throws RangeError or TypeError naming the argument. */
 export function denseSelfAttention(args: LSHSelfAttentionArgs): DenseSelfAttention {
   return new DenseSelfAttention(args);
 }

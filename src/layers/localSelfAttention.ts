@@ -76,7 +76,7 @@ export class LocalSelfAttention extends ProjectedAttention {
 }
 serialization.registerClass(LocalSelfAttention);
 
-/** A {@link LocalSelfAttention}, in the manner of `tf.layers`. */
+/** A {@link LocalSelfAttention}, in the manner of `tf.layers`. @throws RangeError or TypeError naming the argument. */
 export function localSelfAttention(args: LocalSelfAttentionArgs): LocalSelfAttention {
   return new LocalSelfAttention(args);
 }

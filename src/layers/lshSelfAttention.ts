@@ -133,7 +133,7 @@ export class LSHSelfAttention extends ProjectedAttention {
 }
 serialization.registerClass(LSHSelfAttention);
 
-/** A {@link LSHSelfAttention}, in the manner of `tf.layers`. */
+/** A {@link LSHSelfAttention}, in the manner of `tf.layers`. @throws RangeError or TypeError naming the argument. */
 export function lshSelfAttention(args: LSHSelfAttentionArgs): LSHSelfAttention {
   return new LSHSelfAttention(args);
 }

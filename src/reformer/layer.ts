@@ -116,7 +116,7 @@ export class ReformerLayer extends layers.Layer {
 }
 serialization.registerClass(ReformerLayer);
 
-/** A {@link ReformerLayer}, in the manner of `tf.layers`. */
+/** A {@link ReformerLayer}, in the manner of `tf.layers`. @throws RangeError or TypeError naming the argument. */
 export function reformerLayer(args: ReformerLayerArgs): ReformerLayer {
   return new ReformerLayer(args);
 }

@@ -82,7 +82,9 @@ export abstract class VectorIndex {
   /**
    * Takes these vectors in place of all that it has.
    *
+   * @param rows vectors `[n, D]`, borrowed.
    * @param ids their ids, distinct integers from 0 up. @default 0, 1, 2, …
+   * @throws RangeError or TypeError naming the argument, or the row that is not finite.
    */
   async build(rows: VectorInput, ids?: ArrayLike<number>): Promise<void> {
     const door = this.door('build');
@@ -93,7 +95,9 @@ export abstract class VectorIndex {
   /**
    * Takes more vectors, and returns their ids.
    *
+   * @param rows vectors `[n, D]`, borrowed.
    * @param ids as of `build`, none of them in use. @default integers that were never in use
+   * @throws RangeError or TypeError naming the argument, or the row that is not finite.
    */
   async add(rows: VectorInput, ids?: ArrayLike<number>): Promise<Int32Array> {
     const door = this.door('add');
@@ -129,7 +133,7 @@ export abstract class VectorIndex {
   /**
    * The k nearest neighbours of each query.
    *
-   * @param queries vectors, borrowed.
+   * @param queries vectors `[n, D]`, borrowed.
    * @throws RangeError or TypeError naming the option, or the row that is not finite.
    */
   async query(queries: VectorInput, options: QueryOptions = {}): Promise<QueryResult> {
@@ -143,7 +147,12 @@ export abstract class VectorIndex {
     return toResult(nearest, batch.n, k, this.store.ids, this.metric);
   }
 
-  /** All neighbours of each query within a radius. */
+  /**
+   * All neighbours of each query within a radius.
+   *
+   * @param queries vectors `[n, D]`, borrowed.
+   * @throws RangeError or TypeError naming the option, or the row that is not finite.
+   */
   async range(queries: VectorInput, options: RangeOptions): Promise<RangeResult> {
     const door = this.door('range');
     door.known(options, { ...RANGE_NAMES, ...this.effortNames });

@@ -82,6 +82,7 @@ export class LshCache {
    *
    * @param indices whole numbers from 0 to below B, as a list or an int32 tensor. On WebGPU those of a
    *   tensor whose values are on the GPU are not checked: the nearest entry is taken.
+   * @throws RangeError or TypeError for other indices; Error for a cache that is empty or disposed.
    */
   reorder(indices: readonly number[] | Tensor): void {
     const door = this.enter('LshCache.reorder');

@@ -22,7 +22,7 @@ export function denseAttention(qk: Tensor, v: Tensor, options: DenseAttentionOpt
   return tf.tidy(() => attend('denseAttention', qk, v, options).out);
 }
 
-/** {@link denseAttention} with the log-sum-exp of each query's logits. */
+/** {@link denseAttention} with the log-sum-exp of each query's logits, in nats. Inputs, options and errors are the same. */
 export function denseAttentionWithLse(
   qk: Tensor,
   v: Tensor,

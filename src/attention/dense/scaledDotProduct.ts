@@ -28,8 +28,8 @@ export function scaledDotProductAttention(
 }
 
 /**
- * {@link scaledDotProductAttention} with the log-sum-exp of each query's logits, `[B, H, L]`, for those who
- * merge attentions: -1e38 for a query that sees no key.
+ * {@link scaledDotProductAttention} with the log-sum-exp of each query's logits, in nats, `[B, H, L]`, for those who
+ * merge attentions: -1e38 for a query that sees no key. Inputs, options and errors are the same.
  */
 export function scaledDotProductAttentionWithLse(
   q: Tensor,
