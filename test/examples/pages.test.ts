@@ -33,10 +33,11 @@ beforeAll(async () => {
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const { findChromium } = await import(pathToFileURL('scripts/chromium.mjs').href);
-  const { path, env } = findChromium();
+  const found = findChromium();
+  expect(found, 'a Chromium that starts: see LSH_CHROMIUM').toBeDefined();
   browser = await chromium.launch({
-    executablePath: path,
-    env: { ...process.env, ...env },
+    executablePath: found.path,
+    env: { ...process.env, ...found.env },
     args: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--no-sandbox'],
   });
 });
