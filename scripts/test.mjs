@@ -53,11 +53,9 @@ const STEPS = {
     (await command('publint', ['--strict'])) ||
     (await command('@arethetypeswrong/cli', ['--pack', '.', '--profile', 'esm-only', '--quiet'], 'attw')) ||
     (await vitest(['--project', 'node', 'test/package'])),
-  // One file after the other: each takes the whole adapter. What may run beside others loads modules meanwhile.
+  // One after the other: each takes the whole adapter.
   examples: () =>
-    vitest(['--project', 'node', '--no-file-parallelism', '--maxConcurrency', '2', 'test/examples'], {
-      LSH_ADAPTER: adapters()[0],
-    }),
+    vitest(['--project', 'node', '--no-file-parallelism', 'test/examples'], { LSH_ADAPTER: adapters()[0] }),
 };
 
 const wanted = process.argv.slice(2);

@@ -16,7 +16,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const scripts = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).scripts);
 const guides = readdirSync('guides').filter((name) => name.endsWith('.md'));
 
-describe.concurrent.each([
+describe.each([
   ...['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'],
   ...['kernels/README.md', 'bench/README.md'],
   ...guides.map((name) => join('guides', name)),
