@@ -3,9 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { hadamardSigns } from '../hashing/hadamard.js';
 import { Recent } from '../hashing/recent.js';
 import { gaussianRotations, rotationKey } from '../hashing/rotations.js';
-import { currentDevice, withFloatBuffers } from '../webgpu/backend.js';
+import { withFloatBuffers } from '../webgpu/backend.js';
 import { type DeviceBuffers, runProgram } from '../webgpu/program.js';
-import { traitsOf } from '../webgpu/traits.js';
 import type { OpName } from './passes.js';
 import { type OpPlan, planOp } from './plan.js';
 import { type AttentionInputs, type HashInputs, padded, type Settings, type Shape } from './settings.js';
@@ -65,7 +64,7 @@ function run(
   door: Door,
   deviceBuffers?: DeviceBuffers,
 ): Tensor[] {
-  const traits = traitsOf(currentDevice());
+  const traits = door.device();
   const key = JSON.stringify([name, shape, settings, traits]);
   const plan = plans.get(key, () => ({ ...planOp(name, shape, settings, traits, door), key }));
   return runProgram(name, plan, inputs, { plan, door } satisfies Attributes, deviceBuffers);

@@ -1,0 +1,34 @@
+/** tfjs's pool of buffers, which keys them by exact size and never shrinks: without this, every new shape would stay. */
+
+/** The pool, of which tfjs declares the least. */
+export interface BufferPool {
+  readonly freeBuffers: ReadonlyMap<string, GPUBuffer[]>;
+  numFreeBuffers: number;
+  readonly numBytesUsed: number;
+  numBytesAllocated: number;
+}
+
+/** Bytes that may be spare whatever is in use. */
+const LEAST_SPARE = 2 ** 26;
+
+/** Most bytes in use at once, as far as was seen. */
+const peaks = new WeakMap<BufferPool, number>();
+
+/**
+ * Empties the pool where it keeps more than twice of what was ever in use at once: what repeats a few shapes, as
+ * training does, never gets there.
+ */
+export function boundPool(pool: BufferPool): void {
+  const peak = Math.max(pool.numBytesUsed, peaks.get(pool) ?? 0);
+  peaks.set(pool, peak);
+  if (pool.numBytesAllocated - pool.numBytesUsed <= 2 * peak + LEAST_SPARE) {
+    return;
+  }
+  for (const buffers of pool.freeBuffers.values()) {
+    for (const buffer of buffers.splice(0)) {
+      pool.numFreeBuffers--;
+      pool.numBytesAllocated -= buffer.size;
+      buffer.destroy();
+    }
+  }
+}
