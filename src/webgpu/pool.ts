@@ -3,9 +3,11 @@
 /** The pool, of which tfjs declares the least. */
 export interface BufferPool {
   readonly freeBuffers: ReadonlyMap<string, GPUBuffer[]>;
+  readonly usedBuffers: ReadonlyMap<string, readonly GPUBuffer[]>;
   numFreeBuffers: number;
   readonly numBytesUsed: number;
   numBytesAllocated: number;
+  releaseBuffer(buffer: GPUBuffer, reuse?: boolean): void;
 }
 
 /** Bytes that may be spare whatever is in use. */
@@ -21,9 +23,31 @@ const peaks = new WeakMap<BufferPool, number>();
 export function boundPool(pool: BufferPool): void {
   const peak = Math.max(pool.numBytesUsed, peaks.get(pool) ?? 0);
   peaks.set(pool, peak);
-  if (pool.numBytesAllocated - pool.numBytesUsed <= 2 * peak + LEAST_SPARE) {
-    return;
+  if (pool.numBytesAllocated - pool.numBytesUsed > 2 * peak + LEAST_SPARE) {
+    emptyPool(pool);
   }
+}
+
+/** Buffers that may never have been had, and the pools that do not take them back. */
+const suspects = new WeakSet<GPUBuffer>();
+const guarded = new WeakSet<BufferPool>();
+
+/** Frees every buffer that the device has been asked for, now or when it is given back: it has refused one of them, perhaps. */
+export function distrustPool(pool: BufferPool): void {
+  emptyPool(pool);
+  for (const buffer of [...pool.usedBuffers.values()].flat()) {
+    suspects.add(buffer);
+  }
+  if (!guarded.has(pool)) {
+    guarded.add(pool);
+    const { releaseBuffer } = pool;
+    pool.releaseBuffer = (buffer, reuse = true) =>
+      releaseBuffer.call(pool, buffer, reuse && !suspects.has(buffer));
+  }
+}
+
+/** Frees every spare buffer. Commands already submitted still find it. */
+function emptyPool(pool: BufferPool): void {
   for (const buffers of pool.freeBuffers.values()) {
     for (const buffer of buffers.splice(0)) {
       pool.numFreeBuffers--;

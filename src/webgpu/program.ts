@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { Recent } from '../hashing/recent.js';
 import { BACKEND, BufferScope } from './backend.js';
 import { type BoundPass, PassSequence } from './dispatch.js';
+import { PerDevice } from './kept.js';
 import { kernels, type Pass } from './kernels.js';
 
 /** Where rows lie in a buffer: a part that one binding can hold. */
@@ -125,7 +126,7 @@ function execute(
 
 /** Programs whose passes stay ready on a device. */
 const KEPT_ON_A_DEVICE = 64;
-const sequences = new WeakMap<GPUDevice, Recent<PassSequence>>();
+const sequences = new PerDevice(() => new Recent(KEPT_ON_A_DEVICE, (old: PassSequence) => old.dispose()));
 
 function sequenceOf(
   device: GPUDevice,
@@ -135,9 +136,7 @@ function sequenceOf(
   if (key === undefined) {
     return { sequence: make(), kept: false };
   }
-  const recent = sequences.get(device) ?? new Recent(KEPT_ON_A_DEVICE, (old: PassSequence) => old.dispose());
-  sequences.set(device, recent);
-  return { sequence: recent.get(key, make), kept: true };
+  return { sequence: sequences.of(device).get(key, make), kept: true };
 }
 
 function boundPasses({ parts, passes }: Batch): BoundPass[] {

@@ -5,11 +5,14 @@
 import type { BackendValues, DataId, KernelBackend, Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKEND } from './backend.js';
+import { forgetKept } from './kept.js';
+import { type BufferPool, distrustPool } from './pool.js';
 
 /** What is asked of a WebGPU backend here; its declarations hide some of it. */
 interface Watched extends KernelBackend {
   readonly device: GPUDevice;
   readonly disposed: boolean;
+  readonly bufferManager: BufferPool;
   readonly tensorMap: { get(dataId: DataId): { readonly values?: BackendValues | null } | undefined };
 }
 
@@ -25,6 +28,9 @@ export function dedupe(name: 'tfjs-core' | 'tfjs-layers'): string {
 
 const WAY_OUT =
   "Start anew with useWebGPU() or useOwnDevice(), or with tf.removeBackend('webgpu'), tf.registerBackend('webgpu', …) and tf.setBackend('webgpu'); then make its tensors, models and caches again.";
+
+/** How long a read that failed waits for the news that the device is lost. Milliseconds. */
+const NEWS = 1000;
 
 const watched = new WeakSet<KernelBackend>();
 /** How devices were lost. */
@@ -63,7 +69,7 @@ export async function forgetLostBackend(): Promise<void> {
     return;
   }
   watch(backend);
-  await noticed(backend.device);
+  await noticed(backend.device, 0);
   if (losses.has(backend.device)) {
     const factory = tf.findBackendFactory(BACKEND);
     tf.removeBackend(BACKEND);
@@ -76,27 +82,54 @@ function watch(backend: Watched): void {
     return;
   }
   watched.add(backend);
-  const { device, read } = backend;
+  const { device } = backend;
   void device.lost.then(({ reason, message }) => {
     losses.set(device, [reason, message].filter(Boolean).join(': '));
   });
-  const inFlight = new Set<Reading>();
-  let untold: GPUError | undefined; // what no reading was in flight to be told of
+  const complaints = new Complaints();
   // The first of Dawn's bindings for Node had no events.
   device.addEventListener?.('uncapturederror', ({ error }) => {
-    for (const reading of inFlight) {
+    complaints.add(error);
+    forgetKept(device);
+    distrustPool(backend.bufferManager);
+  });
+  guardReads(backend, complaints);
+}
+
+/** What a device complains of, for those who read from it. */
+class Complaints {
+  private readonly inFlight = new Set<Reading>();
+  /** What no reading was in flight to be told of. */
+  private untold: GPUError | undefined;
+
+  add(error: GPUError): void {
+    for (const reading of this.inFlight) {
       reading.complaint = error;
     }
-    untold = inFlight.size === 0 ? error : undefined;
-  });
+    this.untold = this.inFlight.size === 0 ? error : undefined;
+  }
+
+  begin(): Reading {
+    const reading: Reading = { complaint: this.untold };
+    this.untold = undefined;
+    this.inFlight.add(reading);
+    return reading;
+  }
+
+  end(reading: Reading): void {
+    this.inFlight.delete(reading);
+  }
+}
+
+/** Makes reading fail where there are no values to be had, and says why. */
+function guardReads(backend: Watched, complaints: Complaints): void {
+  const { device, read } = backend;
   backend.read = async (dataId) => {
     if (isAtHand(backend, dataId) && !spoilt.has(dataId)) {
       return read.call(backend, dataId);
     }
     refuse(backend, dataId);
-    const reading: Reading = { complaint: untold };
-    untold = undefined;
-    inFlight.add(reading);
+    const reading = complaints.begin();
     try {
       const values = await read.call(backend, dataId);
       if (reading.complaint !== undefined) {
@@ -105,11 +138,11 @@ function watch(backend: Watched): void {
       refuse(backend, dataId);
       return values;
     } catch (error) {
-      await noticed(device);
+      await noticed(device, NEWS);
       refuse(backend, dataId, { cause: error });
       throw error;
     } finally {
-      inFlight.delete(reading);
+      complaints.end(reading);
     }
   };
 }
@@ -127,9 +160,9 @@ function describe({ message, constructor: { name } }: GPUError): string {
     : `the device refused a command that may have led to these values (${message}). Where a tensor is larger than the device's limits, use a smaller batch or a shorter length, or a device of larger limits: useOwnDevice().`;
 }
 
-/** Lets the news of a loss come in, which follows its consequences. */
-function noticed(device: GPUDevice): Promise<unknown> {
-  return Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve))]);
+/** Lets the news of a loss come in, which follows its consequences: at once in Node, in Chromium after some time. */
+function noticed(device: GPUDevice, milliseconds: number): Promise<unknown> {
+  return Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, milliseconds))]);
 }
 
 function isAtHand({ tensorMap }: Watched, dataId: DataId): boolean {
