@@ -10,7 +10,7 @@ const command = (name, args, entry) => run(process.execPath, [bin(name, entry), 
 
 const gpuFiles = (...names) => names.map((name) => `test/gpu/${name}.test.ts`);
 /** What runs again on a device with all that the adapter offers: the kernels that have variants for it. */
-const OWN_DEVICE = [...gpuFiles('kernels', 'attention', 'dense', 'dropout'), 'test/golden'];
+const OWN_DEVICE = [...gpuFiles('kernels', 'attention', 'dense', 'dropout', 'numbers'), 'test/golden'];
 /** What runs on a second adapter too, where there is one: every kernel by itself. */
 const SECOND_ADAPTER = gpuFiles('kernels', 'decodeKernels', 'hadamard');
 

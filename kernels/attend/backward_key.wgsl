@@ -418,6 +418,7 @@ fn main(
       let f3 = queryFacts[first + 3u];
       let lse4 = vec4f(f0.y, f1.y, f2.y, f3.y);
       let delta4 = vec4f(f0.z, f1.z, f2.z, f3.z);
+      let scales = vec4f(keyScale[y], keyScale[y + 8u], keyScale[y + 16u], keyScale[y + 24u]);
       let w0 = finalWeights(logits.row0, lse4, counts0);
       let w1 = finalWeights(logits.row1, lse4, counts1);
       let w2 = finalWeights(logits.row2, lse4, counts2);
@@ -446,10 +447,10 @@ fn main(
       }
       workgroupBarrier();
 
-      // dS times queries, likewise.
+      // dS times queries, likewise; divided by |k| at once, since the product of large values and queries may have no float.
       share(x, y, Tile(
-        w0 * (keep0 * products.row0 - delta4), w1 * (keep1 * products.row1 - delta4),
-        w2 * (keep2 * products.row2 - delta4), w3 * (keep3 * products.row3 - delta4)));
+        scales.x * w0 * (keep0 * products.row0 - delta4), scales.y * w1 * (keep1 * products.row1 - delta4),
+        scales.z * w2 * (keep2 * products.row2 - delta4), scales.w * w3 * (keep3 * products.row3 - delta4)));
       for (var c = 0u; c < DEPTH_VECTORS; c += 2u) {
         workgroupBarrier();
         for (var i = lane; i < TILE * 16u; i += 64u) {
@@ -495,7 +496,7 @@ fn main(
       let tile = keySums[c];
       let rows = array<vec4f, 4>(tile.row0, tile.row1, tile.row2, tile.row3);
       let k = qkAt(qkRow + token[a] * D, d) * scale;
-      let slope = params.scale * scale * (rows[a] - k * along);
+      let slope = params.scale * (rows[a] - k * along);
       if (d < D) {
         dqk[(params.dqkStart + (row * L + token[a]) * D + d) / 4u] += slope;
       }

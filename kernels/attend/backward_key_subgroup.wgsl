@@ -380,7 +380,8 @@ fn main(
             keep = select(0.0, params.keep, ((keeps[a] >> t) & 1u) != 0u);
           }
           shares[a] = w * keep;
-          ds[a] = w * (keep * dot(products[a], vec4f(1.0)) - delta);
+          // Divided by |k| at once, since the product of large values and queries may have no float.
+          ds[a] = scale[a] * w * (keep * dot(products[a], vec4f(1.0)) - delta);
         }
         for (var e = 0u; e < COLUMN_VECTORS; e++) {
           let x = subgroupShuffle(slope[e / SUBGROUP], e % SUBGROUP);
@@ -412,7 +413,7 @@ fn main(
     }
     for (var d = 0u; d < depth; d++) {
       dqk[params.dqkStart / 4u + (row * L + token[a]) * depth + d]
-        += LN_2 * scale[a] * (keySums[a][d] - k[a][d] * along);
+        += LN_2 * (keySums[a][d] - k[a][d] * along);
     }
     // A query that saw nothing returned its own v: so does its gradient.
     let alone = facts[row * L + token[a]].y <= NOTHING;

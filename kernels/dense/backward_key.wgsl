@@ -222,7 +222,8 @@ fn main(
         let key = y + 8u * a;
         let to = a * QUERY_VECTORS + g;
         let seen = fourOf(words[key * QUERY_VECTORS + g], x);
-        let weights = exp2(select(vec4f(NOTHING), logits[to] * params.logitScale - factsOfQueries[0], seen));
+        let known = select(vec4f(NOTHING), logits[to] * params.logitScale - factsOfQueries[0], seen);
+        let weights = exp2(min(known, vec4f())); // huge logits are off by more than their log-sum-exp tells
         let kept = keptPairs(ofRow, queries, vec4u(firstKey + key));
         staged[key * WEIGHT_PITCH + 8u * g + x] = weights * kept;
         slopes[to] = weights * (kept * slopes[to] - factsOfQueries[1]);

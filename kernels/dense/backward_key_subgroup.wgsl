@@ -222,7 +222,7 @@ fn main(
             let at = a * OTHERS + n + m;
             let ofQuery = subgroupShuffle(heldFacts[(n + m) / SUBGROUP], (n + m) % SUBGROUP);
             let seen = (word & (1u << (n + m))) != 0u;
-            let weight = exp2(select(NOTHING, logits[at] - ofQuery.x, seen));
+            let weight = exp2(min(select(NOTHING, logits[at] - ofQuery.x, seen), 0.0));
             slopes[at] = weight * (kept[m] * slopes[at] - ofQuery.y);
             logits[at] = weight * kept[m];
           }

@@ -221,7 +221,8 @@ fn main(
       for (var g = 0u; g < KEY_VECTORS; g++) {
         let at = a * KEY_VECTORS + g;
         let seen = fourOf(words[query * KEY_VECTORS + g], x);
-        let weights = exp2(select(vec4f(NOTHING), logits[at] * params.logitScale - ownFacts[a].x, seen));
+        let known = select(vec4f(NOTHING), logits[at] * params.logitScale - ownFacts[a].x, seen);
+        let weights = exp2(min(known, vec4f())); // huge logits are off by more than their log-sum-exp tells
         let keys = vec4u(firstKey + 32u * g + x) + vec4u(0u, 8u, 16u, 24u);
         let kept = keptPairs(ofRow, vec4u(firstQuery + query), keys);
         staged[query * WEIGHT_PITCH + 8u * g + x] = weights * (kept * slopes[at] - ownFacts[a].y);

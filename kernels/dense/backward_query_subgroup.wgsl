@@ -217,7 +217,7 @@ fn main(
           for (var m = 0u; m < 4u; m++) {
             let at = a * OTHERS + n + m;
             let seen = (word & (1u << (n + m))) != 0u;
-            let weight = exp2(select(NOTHING, logits[at] - ownFacts[a].x, seen));
+            let weight = exp2(min(select(NOTHING, logits[at] - ownFacts[a].x, seen), 0.0));
             slopes[at] = weight * (kept[m] * slopes[at] - ownFacts[a].y);
           }
         }

@@ -70,7 +70,7 @@ export async function autotune(options: AutotuneOptions = {}): Promise<TuningRep
       for (const variant of variants) {
         options.onProgress?.({ measured: measured.length + tried.length, of });
         setTuning(device, { ...tuning, [family]: variant });
-        tried.push({ family, ...variant, milliseconds: await timed(() => CALLS[family](qk, v), runs) });
+        tried.push({ family, ...variant, milliseconds: await timed(() => CALLS[family](qk, v), runs, door) });
       }
       const fastest = tried.reduce((a, b) => (b.milliseconds < a.milliseconds ? b : a));
       tuning = { ...tuning, [family]: variants[tried.indexOf(fastest)] as Variant };
@@ -134,13 +134,16 @@ const CALLS: Readonly<Record<Family, Call>> = {
 };
 
 /** Median milliseconds, after a run that compiles. */
-async function timed(call: () => Tensor, runs: number): Promise<number> {
+async function timed(call: () => Tensor, runs: number, door: Door): Promise<number> {
   const times: number[] = [];
   for (let run = -1; run < runs; run++) {
     const start = performance.now();
     const last = tf.tidy(() => tf.slice(tf.reshape(call(), [-1]), 0, 1));
-    await last.data();
-    last.dispose();
+    try {
+      await door.values(last);
+    } finally {
+      last.dispose();
+    }
     if (run >= 0) {
       times.push(performance.now() - start);
     }

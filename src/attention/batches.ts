@@ -68,6 +68,7 @@ export function planRows(
   const rows = B * H;
   const outputs = mapValues(made, ({ axes }) => axes.reduce((size, axis) => size * axis, WORD));
   const tensors = { ...inputs, ...outputs };
+  checkBuffers(tensors, rows, device, door);
   const perBatch = rowsPerBatch({ ...tensors, ...scratchRow }, whole, rows, device, door);
 
   const batches: RowBatch[] = [];
@@ -99,6 +100,17 @@ export function planRows(
   };
 }
 
+/** Refuses tensors that no buffer holds: bindings are cut, buffers are not. */
+function checkBuffers(row: Bytes, rows: number, { maxBufferSize }: DeviceTraits, door: Door): void {
+  for (const [name, bytes] of Object.entries(row)) {
+    if (bytes * rows > maxBufferSize) {
+      throw door.failure(
+        `\`${name}\` takes ${bytes * rows} bytes, more than the ${maxBufferSize} that a buffer of this device holds. Use a smaller batch, or a device of larger limits: useOwnDevice().`,
+      );
+    }
+  }
+}
+
 /** How many rows fit every binding; what cannot be split must fit whole. */
 function rowsPerBatch(row: Bytes, whole: Bytes, rows: number, device: DeviceTraits, door: Door): number {
   const binding = Math.min(device.maxStorageBufferBindingSize, device.maxBufferSize);
@@ -115,8 +127,9 @@ function rowsPerBatch(row: Bytes, whole: Bytes, rows: number, device: DeviceTrai
   }
   let fit = Math.max(1, rows);
   for (const [name, bytes] of Object.entries(row)) {
-    // A part may begin up to one alignment before its first row.
-    const most = Math.floor((binding - ALIGNMENT) / Math.max(1, bytes));
+    // A part may begin up to one alignment before its first row, unless all rows are aligned.
+    const before = bytes % ALIGNMENT === 0 ? 0 : ALIGNMENT;
+    const most = Math.floor((binding - before) / Math.max(1, bytes));
     if (most < 1 && bytes > 0 && rows > 0) {
       if (rows === 1 && bytes <= binding) {
         continue;

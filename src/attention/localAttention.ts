@@ -29,8 +29,8 @@ interface Chunks extends Windows {
  * @throws RangeError, TypeError or Error, before any work, naming the option, its rule and a way out.
  */
 export function localAttention(q: Tensor, k: Tensor, v: Tensor, options: LocalAttentionOptions = {}): Tensor {
-  return tf.tidy(() => {
-    const door = new Door('localAttention');
+  const door = new Door('localAttention');
+  return door.tidy(() => {
     const shape = door.shapeOfThree(q, k, v);
     const { scale, dropout: p, seed, causal, ...lengths } = door.localSettings(shape, options);
     const { B, H, L, D, E } = shape;

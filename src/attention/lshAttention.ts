@@ -32,7 +32,8 @@ export interface AttentionWithLse {
  * @throws RangeError, TypeError or Error, before any work, naming the option, its rule and a way out.
  */
 export function lshAttention(qk: Tensor, v: Tensor, options: LshAttentionOptions = {}): Tensor {
-  return tf.tidy(() => attend('lshAttention', qk, v, options).out);
+  const door = new Door('lshAttention');
+  return door.tidy(() => attend(door, qk, v, options).out);
 }
 
 /**
@@ -44,7 +45,8 @@ export function lshAttentionWithLse(
   v: Tensor,
   options: LshAttentionOptions = {},
 ): AttentionWithLse {
-  return tf.tidy(() => ({ ...attend('lshAttentionWithLse', qk, v, options) }));
+  const door = new Door('lshAttentionWithLse');
+  return door.tidy(() => ({ ...attend(door, qk, v, options) }));
 }
 
 /**
@@ -55,8 +57,8 @@ export function lshAttentionWithLse(
  * @throws RangeError, TypeError or Error, before any work, naming the option, its rule and a way out.
  */
 export function lshBuckets(qk: Tensor, options: LshAttentionOptions = {}): Tensor {
-  return tf.tidy(() => {
-    const door = new Door('lshBuckets');
+  const door = new Door('lshBuckets');
+  return door.tidy(() => {
     const shape = door.shape(qk, qk);
     const settings = door.settings(shape, options);
     if (options.buckets !== undefined) {
@@ -68,8 +70,7 @@ export function lshBuckets(qk: Tensor, options: LshAttentionOptions = {}): Tenso
   });
 }
 
-function attend(name: string, qk: Tensor, v: Tensor, options: LshAttentionOptions): AttentionWithLse {
-  const door = new Door(name);
+function attend(door: Door, qk: Tensor, v: Tensor, options: LshAttentionOptions): AttentionWithLse {
   const shape = door.shape(qk, v);
   const settings = door.settings(shape, options);
   if (isEmpty(shape)) {

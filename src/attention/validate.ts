@@ -1,6 +1,10 @@
-import type { Tensor } from '@tensorflow/tfjs-core';
+import type { KernelBackend, Tensor, TensorContainer, TypedArray } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { VectorFamily } from '../hashing/family.js';
 import { signCount } from '../hashing/hadamard.js';
+import { currentDevice, onWebGPU } from '../webgpu/backend.js';
+import { type DeviceTraits, traitsOf } from '../webgpu/traits.js';
+import { whyLost, whyUnusable } from '../webgpu/watch.js';
 import { type DenseSettings, type DenseShape, type MaskStrides, maskStrides } from './dense/settings.js';
 import {
   DEFAULTS,
@@ -60,9 +64,29 @@ const LOCAL_NAMES: Record<keyof LocalAttentionOptions, true> = {
   ...DENSE_NAMES,
 };
 
+/** Errors that begin with the name of a public function. */
+const named = new WeakSet<Error>();
+
+function naming<T extends Error>(error: T): T {
+  named.add(error);
+  return error;
+}
+
 /** The checks of one public function: every message begins with its name. */
 export class Door {
   constructor(private readonly name: string) {}
+
+  /** Does the function's work in a tidy. What tfjs or the device throws in it gets the function's name. */
+  tidy<T extends TensorContainer>(work: () => T): T {
+    try {
+      return tf.tidy(work);
+    } catch (error) {
+      if (!(error instanceof Error) || named.has(error)) {
+        throw error;
+      }
+      throw this.failure(`tfjs could not do the work: ${error.message}`, { cause: error });
+    }
+  }
 
   /** The letters of `qk [B, H, L, D]` and `v [B, H, L, E]`, or of the lower ranks. */
   shape(qk: Tensor, v: Tensor, name = 'qk'): Shape {
@@ -392,10 +416,54 @@ export class Door {
         `\`${option}\` is disposed. Keep it until the call, with tf.keep() inside tf.tidy().`,
       );
     }
+    this.usable(option, value);
     if (!dtypes.includes(value.dtype)) {
       throw this.kind(
         `\`${option}\` must be of dtype ${dtypes.join(' or ')}, got ${value.dtype}. Cast it with tf.cast().`,
       );
+    }
+  }
+
+  /** Refuses a tensor that went with its device, or that another engine made. */
+  usable(option: string, tensor: Tensor): void {
+    const why = whyUnusable(tensor);
+    if (why !== undefined) {
+      throw this.failure(`\`${option}\` cannot be read: ${why}`);
+    }
+  }
+
+  /** Refuses to go on with a call that began on another backend, or on a device that is lost. */
+  goesOn(backend: KernelBackend): void {
+    const why = whyLost(backend);
+    if (why !== undefined) {
+      throw this.failure(why);
+    }
+    if (tf.backend() !== backend) {
+      throw this.changed();
+    }
+  }
+
+  /** What the device of tfjs's WebGPU backend offers, on which the call began. */
+  device(): DeviceTraits {
+    if (!onWebGPU()) {
+      throw this.changed();
+    }
+    this.goesOn(tf.backend());
+    return traitsOf(currentDevice());
+  }
+
+  private changed(): Error {
+    return this.failure(
+      `the backend has been changed, to '${tf.getBackend()}', while the call was under way. Wait for its result first.`,
+    );
+  }
+
+  /** The values of a tensor; where they cannot be had, an error with the function's name. */
+  async values(tensor: Tensor): Promise<TypedArray> {
+    try {
+      return await tensor.data();
+    } catch (error) {
+      throw this.failure(`results cannot be read: ${(error as Error).message}`, { cause: error });
     }
   }
 
@@ -477,16 +545,16 @@ export class Door {
   }
 
   range(message: string): RangeError {
-    return new RangeError(`${this.name}: ${message}`);
+    return naming(new RangeError(`${this.name}: ${message}`));
   }
 
   kind(message: string): TypeError {
-    return new TypeError(`${this.name}: ${message}`);
+    return naming(new TypeError(`${this.name}: ${message}`));
   }
 
   /** What is wrong with the environment, not with a value. */
   failure(message: string, options?: ErrorOptions): Error {
-    return new Error(`${this.name}: ${message}`, options);
+    return naming(new Error(`${this.name}: ${message}`, options));
   }
 }
 

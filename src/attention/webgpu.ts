@@ -3,9 +3,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { hadamardSigns } from '../hashing/hadamard.js';
 import { Recent } from '../hashing/recent.js';
 import { gaussianRotations, rotationKey } from '../hashing/rotations.js';
-import { currentDevice, withFloatBuffers } from '../webgpu/backend.js';
+import { withFloatBuffers } from '../webgpu/backend.js';
+import { PerDevice } from '../webgpu/kept.js';
 import { type DeviceBuffers, runProgram } from '../webgpu/program.js';
-import { traitsOf } from '../webgpu/traits.js';
 import type { OpName } from './passes.js';
 import { type OpPlan, planOp } from './plan.js';
 import { type AttentionInputs, type HashInputs, padded, type Settings, type Shape } from './settings.js';
@@ -65,7 +65,7 @@ function run(
   door: Door,
   deviceBuffers?: DeviceBuffers,
 ): Tensor[] {
-  const traits = traitsOf(currentDevice());
+  const traits = door.device();
   const key = JSON.stringify([name, shape, settings, traits]);
   const plan = plans.get(key, () => ({ ...planOp(name, shape, settings, traits, door), key }));
   return runProgram(name, plan, inputs, { plan, door } satisfies Attributes, deviceBuffers);
@@ -99,15 +99,13 @@ function registerGradients(): void {
 }
 
 const KEPT_ON_A_DEVICE = 4;
-const drawnOn = new WeakMap<GPUDevice, Recent<GPUBuffer>>();
+const drawnOn = new PerDevice(() => new Recent<GPUBuffer>(KEPT_ON_A_DEVICE, (old) => old.destroy()));
 
 /** The rotations or signs of a seed on the device: uploaded once, the last few kept. */
 function drawn(device: GPUDevice, { H, D }: Shape, { R, F, seed, hadamard }: Settings): GPUBuffer {
-  const recent = drawnOn.get(device) ?? new Recent<GPUBuffer>(KEPT_ON_A_DEVICE, (old) => old.destroy());
-  drawnOn.set(device, recent);
   const shape = { H, D, R, F };
   const label = hadamard ? 'signs' : 'rotations';
-  return recent.get(`${label} ${rotationKey(shape, seed)}`, () => {
+  return drawnOn.of(device).get(`${label} ${rotationKey(shape, seed)}`, () => {
     const values = hadamard ? hadamardSigns(shape, seed) : gaussianRotations(shape, seed);
     const buffer = device.createBuffer({
       label,

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { InputSpec, type LayerVariable, layers, type Shape } from '@tensorflow/tfjs-layers';
 import { Door, MAX_DEPTH } from '../attention/validate.js';
 import { derivedSeed } from '../hashing/random.js';
+import { dedupe } from '../webgpu/watch.js';
 import { type WeightArgs, type WeightRules, WeightSettings } from './weights.js';
 
 type LayerArgs = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
@@ -91,6 +92,11 @@ export abstract class ProjectedAttention extends layers.Layer {
   ) {
     super(args);
     this.door = new Door(this.getClassName());
+    if (!((this as object) instanceof tf.serialization.Serializable)) {
+      throw this.door.failure(
+        `@tensorflow/tfjs-layers uses another copy of @tensorflow/tfjs-core than this package does: saved models would not find the layer. ${dedupe('tfjs-core')}`,
+      );
+    }
     this.door.known(args, { ...NAMES, ...optionNames });
     this.numHeads = this.door.integer('numHeads', args.numHeads, 1);
     this.keyDim = this.door.integer('keyDim', args.keyDim, 1, MAX_DEPTH);
@@ -141,9 +147,14 @@ export abstract class ProjectedAttention extends layers.Layer {
   }
 
   override call(inputs: Tensor | Tensor[], kwargs: Kwargs): Tensor {
-    return tf.tidy(() => {
+    return this.door.tidy(() => {
       this.invokeCallHook(inputs, kwargs);
       const x = (Array.isArray(inputs) ? inputs[0] : inputs) as Tensor;
+      if (!(x instanceof tf.Tensor)) {
+        throw this.door.kind(
+          `the input is a symbolic tensor of another copy of @tensorflow/tfjs-layers than this package uses. ${dedupe('tfjs-layers')}`,
+        );
+      }
       const [B, L] = x.shape as [number, number];
       const mask = this.maskOf(kwargs.mask, B, L);
       const training = Boolean(kwargs.training);
@@ -163,6 +174,7 @@ export abstract class ProjectedAttention extends layers.Layer {
   private project(name: string, x: Tensor, B: number, L: number): Tensor {
     const { kernel, bias } = this.projections.get(name) as Projection;
     const matrix = kernel.read() as Tensor2D;
+    this.door.usable(kernel.name, matrix);
     // In two dimensions: the gradient of a product of ranks 3 and 2 throws.
     const product = tf.matMul(tf.reshape(x, [B * L, matrix.shape[0]]) as Tensor2D, matrix);
     const projected = bias === undefined ? product : tf.add(product, bias.read() as Tensor1D);

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import { SWIFTSHADER_PACKAGE, unpackSwiftShader, type VulkanFiles } from './swiftshader.js';
 import { waitQuietly } from './waiting.js';
 
@@ -53,6 +54,10 @@ export async function findAdapter(kinds: readonly AdapterKind[]): Promise<FoundA
   throw new Error(`useWebGPU: there is no WebGPU adapter.\n${missed.join('\n')}`);
 }
 
+/** The Vulkan loader reads the process's environment, of which a thread has a copy. */
+const THREAD =
+  ' In a worker thread: call useWebGPU() in the main thread first, or start the thread with `env: SHARE_ENV` of node:worker_threads.';
+
 type Attempt = (dawn: Dawn) => Promise<FoundAdapter | string>;
 
 const ATTEMPTS: Record<AdapterKind, Attempt> = {
@@ -82,7 +87,9 @@ const ATTEMPTS: Record<AdapterKind, Attempt> = {
       return `its Vulkan loader ${files.loader} does not load on this system.`;
     }
     const found = await withDriver(files.icd, () => request(dawn));
-    return found?.kind === 'swiftshader' ? found : `its driver ${files.icd} offers no adapter.`;
+    return found?.kind === 'swiftshader'
+      ? found
+      : `its driver ${files.icd} offers no adapter.${isMainThread ? '' : THREAD}`;
   },
 };
 

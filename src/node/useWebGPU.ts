@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { forgetLostBackend, whyLost } from '../webgpu/watch.js';
 import { ADAPTER_KINDS, type AdapterKind, type FoundAdapter, findAdapter, hold } from './dawn.js';
 
 /** Options of {@link useWebGPU}. */
@@ -48,7 +49,8 @@ export async function exposeWebGPU(options: UseWebGPUOptions = {}): Promise<Adap
 
 /**
  * Makes WebGPU the backend of tfjs in Node: {@link exposeWebGPU}, then tfjs's own WebGPU backend
- * (`@tensorflow/tfjs-backend-webgpu`, an optional peer) on that adapter.
+ * (`@tensorflow/tfjs-backend-webgpu`, an optional peer) on that adapter. Called again after the device was lost, it
+ * starts on another.
  *
  * @throws Error saying what is missing.
  */
@@ -61,10 +63,12 @@ export async function useWebGPU(options: UseWebGPUOptions = {}): Promise<Adapter
       { cause: error },
     );
   });
+  await forgetLostBackend();
   if (!(await tf.setBackend('webgpu'))) {
     throw new Error(`useWebGPU: tfjs's WebGPU backend does not start on ${summary.description}.`);
   }
   await tf.ready();
+  whyLost(tf.backend()); // watches it from now on
   return summary;
 }
 

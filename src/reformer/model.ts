@@ -101,7 +101,8 @@ export class Reformer {
    * @throws RangeError or TypeError naming the argument or option, its rule and a way out.
    */
   hidden(ids: Rows, options: ReformerCallOptions = {}): Tensor3D {
-    return tf.tidy(() => this.eachToken('hidden', ids, options, (hidden) => hidden));
+    const door = new Door('Reformer.hidden');
+    return door.tidy(() => this.eachToken(door, ids, options, (hidden) => hidden));
   }
 
   /**
@@ -111,13 +112,13 @@ export class Reformer {
    * @throws RangeError or TypeError naming the argument or option, its rule and a way out.
    */
   logits(ids: Rows, options: ReformerCallOptions = {}): Tensor {
-    return tf.tidy(() => {
-      const door = this.doorOf('logits', 'Use hidden().');
+    const door = this.doorOf('logits', 'Use hidden().');
+    return door.tidy(() => {
       if (this.classifies) {
         return this.classes(door, ids, options);
       }
       const { weight, bias } = decoderOf(this.settings, this.all);
-      return this.eachToken('logits', ids, options, (hidden) => linear(hidden, weight, bias));
+      return this.eachToken(door, ids, options, (hidden) => linear(hidden, weight, bias));
     });
   }
 
@@ -133,8 +134,8 @@ export class Reformer {
    * @throws RangeError or TypeError naming the argument or option, its rule and a way out.
    */
   loss(ids: Rows, labels: Rows | readonly number[], options: ReformerCallOptions = {}): Scalar {
-    return tf.tidy(() => {
-      const door = this.doorOf('loss', 'Make a loss of hidden().');
+    const door = this.doorOf('loss', 'Make a loss of hidden().');
+    return door.tidy(() => {
       if (this.classifies) {
         return classLoss(this.classes(door, ids, options), labels as Tensor | readonly number[], door);
       }
@@ -178,15 +179,17 @@ export class Reformer {
    * inputs as they were and as they follow from the last layer's outputs.
    */
   async reconstructionDrift(ids: Rows, options: ReformerCallOptions = {}): Promise<Float32Array> {
-    const drift = tf.tidy(() => {
-      const door = new Door('Reformer.reconstructionDrift');
+    const door = new Door('Reformer.reconstructionDrift');
+    const drift = door.tidy(() => {
       const { batch, settings } = this.open(door, ids, options);
       const { x, call } = this.start(door, batch, settings);
       return reconstructionDrift(x, this.layers, call);
     });
-    const values = await drift.data<'float32'>();
-    drift.dispose();
-    return values;
+    try {
+      return (await door.values(drift)) as Float32Array;
+    } finally {
+      drift.dispose();
+    }
   }
 
   /** Gives the weights back. */
@@ -202,13 +205,22 @@ export class Reformer {
 
   private decoding(name: string): DecodingModel {
     const { settings: config, encoder } = this;
+    const door = new Door(`Reformer.${name}`);
+    this.usable(door);
     if (config.architectures[0] !== 'ReformerModelWithLMHead') {
-      throw new Door(`Reformer.${name}`).failure(
+      throw door.failure(
         `a ${config.architectures[0]} does not say what comes next. Make a ReformerModelWithLMHead, with \`is_decoder\`.`,
       );
     }
     const bucketsOf = (length: number) => this.bucketsOf(length, 'bucket');
     return { config, encoder, decoder: decoderOf(config, this.all), bucketsOf };
+  }
+
+  /** Refuses weights that went with their device. */
+  private usable(door: Door): void {
+    for (const [name, weight] of this.weights) {
+      door.usable(name, weight);
+    }
   }
 
   private doorOf(name: string, wayOut: string): Door {
@@ -230,12 +242,11 @@ export class Reformer {
 
   /** What a head makes of every token, in the order in which the tokens came. */
   private eachToken(
-    name: string,
+    door: Door,
     ids: Rows,
     options: ReformerCallOptions,
     head: (hidden: Tensor) => Tensor,
   ): Tensor3D {
-    const door = new Door(`Reformer.${name}`);
     const { batch, packs, settings } = this.open(door, ids, options);
     const results = packs.map((pack) => head(this.pass(door, pack.batch, settings).hidden));
     return repack(results, packs, batch.ids.shape) as Tensor3D;
@@ -243,6 +254,7 @@ export class Reformer {
 
   /** Checks what a call is given, and cuts packed rows into texts. */
   private open(door: Door, ids: Rows, options: ReformerCallOptions) {
+    this.usable(door);
     const settings = readCall(door, options, this.settings, this.trainingStep);
     const tokens = tokensOf(door, 'ids', ids, this.settings.vocab_size);
     const mask = options.mask === undefined ? undefined : maskOf(door, options.mask, tokens.shape);

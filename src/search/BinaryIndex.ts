@@ -92,7 +92,7 @@ export class BinaryIndex extends HashIndex {
     if (radius < bits || width === 0) {
       return undefined;
     }
-    const queryCodes = packCodes(await this.codesOf(this.family, batch.rows), this.family.tables);
+    const queryCodes = packCodes(await this.codesOf(this.family, batch.rows, door), this.family.tables);
     return { codes: { codes, words, bits, queryCodes, width } };
   }
 
@@ -104,7 +104,7 @@ export class BinaryIndex extends HashIndex {
     least: number,
   ): Promise<Finder> {
     const { most, radius } = this.effort(options, door, least);
-    const codes = packCodes(await this.codesOf(this.family, batch.rows), this.family.tables);
+    const codes = packCodes(await this.codesOf(this.family, batch.rows, door), this.family.tables);
     const scan = new HammingScan(this.codes, this.words, this.store.count, most);
     return { slots: scan.slots, find: (i) => scan.find(codes, i * this.words, allowed, radius) };
   }

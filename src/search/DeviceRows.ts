@@ -2,9 +2,9 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { currentDevice } from '../webgpu/backend.js';
 import { runProgram } from '../webgpu/program.js';
-import { traitsOf } from '../webgpu/traits.js';
+import type { SearchDoor } from './door.js';
 import type { Metric } from './options.js';
-import { bytesOfQuery, type PartRange, type SearchShape, searchProgram } from './passes.js';
+import { type PartRange, type SearchShape, searchProgram } from './passes.js';
 import type { RowStore } from './RowStore.js';
 
 /** Scratch of one program; more queries go in several. */
@@ -36,15 +36,18 @@ export class DeviceRows {
     store: RowStore,
     queries: Float32Array,
     { metric, k, allowed }: { readonly metric: Metric; readonly k: number; readonly allowed: Uint8Array },
+    door: SearchDoor,
     codes?: DeviceCodes,
   ): Promise<Int32Array> {
-    this.update(store, codes);
+    const { maxStorageBufferBindingSize, maxBufferSize } = door.device();
+    const binding = Math.min(maxStorageBufferBindingSize, maxBufferSize);
+    this.update(store, binding, codes);
     const half = store.storage === 'float16';
     const vectors = vectorsOf(store);
     const n = queries.length / store.D;
-    const { maxStorageBufferBindingSize } = traitsOf(currentDevice());
-    const room = Math.min(SCRATCH, maxStorageBufferBindingSize);
-    const most = Math.max(1, Math.floor(room / bytesOfQuery(store.count)));
+    // The largest of what a query takes: keys and values of all slots, its vector, its code.
+    const widest = Math.max(store.count, 4 * vectors * (half ? 2 : 1), codes?.words ?? 0);
+    const most = Math.max(1, Math.floor(Math.min(SCRATCH, binding) / (4 * widest)));
     const slots = new Int32Array(n * k);
     const allowedTensor = tf.tensor1d(new Int32Array(allowed.subarray(0, store.count)), 'int32');
     try {
@@ -61,11 +64,15 @@ export class DeviceRows {
             padded(queries, store.D, first, count, vectors * (half ? 8 : 4)),
             allowedTensor,
             first,
+            door,
             codes,
           ),
         );
-        slots.set(await best.data(), first * k);
-        best.dispose();
+        try {
+          slots.set(await door.values(best), first * k);
+        } finally {
+          best.dispose();
+        }
       }
     } finally {
       allowedTensor.dispose();
@@ -84,6 +91,7 @@ export class DeviceRows {
     queries: Float32Array,
     allowed: Tensor,
     first: number,
+    door: SearchDoor,
     codes: DeviceCodes | undefined,
   ): Tensor {
     const parts = this.parts.flatMap(({ rows, codes }, i) => [
@@ -101,18 +109,18 @@ export class DeviceRows {
         ),
       }),
     };
-    return runProgram('VectorSearch', searchProgram(shape), inputs)[0] as Tensor;
+    return runProgram('VectorSearch', searchProgram(shape), inputs, { door })[0] as Tensor;
   }
 
   /** Brings the copies up to date: vectors never change in their slots, so whole parts stay. */
-  private update(store: RowStore, codes: DeviceCodes | undefined): void {
+  private update(store: RowStore, binding: number, codes: DeviceCodes | undefined): void {
     const device = currentDevice();
     if (this.device !== device) {
       this.dispose();
       this.device = device;
     }
-    const rowBytes = 16 * vectorsOf(store);
-    const most = Math.floor(traitsOf(device).maxStorageBufferBindingSize / rowBytes);
+    const rowBytes = Math.max(16 * vectorsOf(store), 4 * (codes?.words ?? 0));
+    const most = Math.floor(binding / rowBytes);
     const last = this.parts.at(-1);
     if (last !== undefined && last.first + last.count < store.count && last.count < most) {
       tf.dispose([last.rows, ...(last.codes ? [last.codes] : [])]);

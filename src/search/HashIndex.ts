@@ -100,13 +100,13 @@ export abstract class HashIndex extends VectorIndex {
   /** The codes `[tables, slots]`. */
   protected abstract codesBySlot(): Int32Array;
 
-  protected override prepareAnew(values: StoredValues): Promise<() => void> {
+  protected override prepareAnew(values: StoredValues, door: SearchDoor): Promise<() => void> {
     const mean = this.center ? this.meanOf(values) : undefined;
-    return this.prepare(values, mean);
+    return this.prepare(values, door, mean);
   }
 
-  protected async prepare(values: StoredValues, mean = this.mean): Promise<() => void> {
-    const codes = await this.codesOf(this.family, values, mean);
+  protected async prepare(values: StoredValues, door: SearchDoor, mean = this.mean): Promise<() => void> {
+    const codes = await this.codesOf(this.family, values, door, mean);
     return () => {
       this.mean = mean;
       this.take(codes, values.length / this.D);
@@ -117,6 +117,7 @@ export abstract class HashIndex extends VectorIndex {
   protected async codesOf(
     family: VectorFamily,
     values: StoredValues | Rows,
+    door: SearchDoor,
     mean = this.mean,
   ): Promise<Int32Array> {
     const { D } = this;
@@ -127,7 +128,9 @@ export abstract class HashIndex extends VectorIndex {
       const count = Math.min(step, n - first);
       const block = this.hashed(values.subarray(first * D, (first + count) * D), mean);
       const found =
-        onWebGPU() && block instanceof Float32Array ? await hashOnGPU(family, block) : family.hash(block);
+        onWebGPU() && block instanceof Float32Array
+          ? await hashOnGPU(family, block, door)
+          : family.hash(block);
       for (let table = 0; table < family.tables; table++) {
         codes.set(found.subarray(table * count, (table + 1) * count), table * n + first);
       }
@@ -177,10 +180,11 @@ export abstract class HashIndex extends VectorIndex {
   }
 }
 
-async function hashOnGPU(family: VectorFamily, rows: Float32Array): Promise<Int32Array> {
+async function hashOnGPU(family: VectorFamily, rows: Float32Array, door: SearchDoor): Promise<Int32Array> {
+  door.device(); // refuses a lost one in the name of this call
   const codes = tf.tidy(() => family.hashTensor(tf.tensor2d(rows, [rows.length / family.D, family.D])));
   try {
-    return (await codes.data()) as Int32Array;
+    return (await door.values(codes)) as Int32Array;
   } finally {
     codes.dispose();
   }

@@ -125,11 +125,11 @@ export class LshIndex extends HashIndex {
       targetRecall === undefined
         ? door.integer('probes', probes ?? 1, 1)
         : this.tuning.effort(targetRecall, door);
-    return { most, visit: count === 1 ? await this.ownBuckets(batch) : this.probed(batch, count) };
+    return { most, visit: count === 1 ? await this.ownBuckets(batch, door) : this.probed(batch, count) };
   }
 
-  private async ownBuckets({ rows, n }: Batch): Promise<Visit> {
-    const codes = await this.codesOf(this.family, rows);
+  private async ownBuckets({ rows, n }: Batch, door: SearchDoor): Promise<Visit> {
+    const codes = await this.codesOf(this.family, rows, door);
     return (i, take) => {
       for (let table = 0; table < this.family.tables; table++) {
         for (const segment of this.segments) {
@@ -164,7 +164,7 @@ export class LshIndex extends HashIndex {
       );
     }
     const radius = door.integer('hammingRadius', given, 0, family.bits);
-    const codes = await this.codesOf(family, rows);
+    const codes = await this.codesOf(family, rows, door);
     return (i, take) => {
       for (let table = 0; table < family.tables; table++) {
         for (const segment of this.segments) {

@@ -233,7 +233,7 @@ export class MinHashLsh {
       words.push(tokenWords(tokens, this.functions.wordOfBytes, door));
       keys.push(this.verify ? TokenSets.keys(tokens, door) : new Set());
     }
-    return { signatures: await signaturesOf(words, this.functions), keys };
+    return { signatures: await signaturesOf(words, this.functions, door), keys };
   }
 
   private refill(batch: SetBatch, ids: Int32Array): void {

@@ -89,7 +89,7 @@ export abstract class VectorIndex {
   async build(rows: VectorInput, ids?: ArrayLike<number>): Promise<void> {
     const door = this.door('build');
     const values = this.store.rounded(await this.checkedRows(door, rows));
-    await this.refill(values, this.checkedIds(door, ids, values.length / this.D, true));
+    await this.refill(values, this.checkedIds(door, ids, values.length / this.D, true), door);
   }
 
   /**
@@ -107,10 +107,10 @@ export abstract class VectorIndex {
     door.room(this.store.count + n);
     if (this.store.count === 0) {
       const taken = this.checkedIds(door, ids, n, false);
-      await this.refill(values, taken);
+      await this.refill(values, taken, door);
       return taken;
     }
-    const commit = await this.prepare(values);
+    const commit = await this.prepare(values, door);
     const taken = this.checkedIds(door, ids, n, false);
     this.store.append(values, taken);
     commit();
@@ -125,9 +125,9 @@ export abstract class VectorIndex {
 
   /** Gives the room of removed vectors back: from now on the index is as one built from those that are left. */
   async compact(): Promise<void> {
-    this.door('compact');
+    const door = this.door('compact');
     const { values, ids } = this.store.survivors();
-    await this.refill(values, ids);
+    await this.refill(values, ids, door);
   }
 
   /**
@@ -235,7 +235,7 @@ export abstract class VectorIndex {
   }
 
   /** Learns what it must know of new vectors, and returns what is to be done once they have slots. */
-  protected abstract prepare(values: StoredValues): Promise<() => void>;
+  protected abstract prepare(values: StoredValues, door: SearchDoor): Promise<() => void>;
 
   /** Forgets what it knows of its vectors. */
   protected abstract forget(): void;
@@ -271,7 +271,7 @@ export abstract class VectorIndex {
     const device = able ? await this.deviceSearch(batch, options, allowed, door, k) : undefined;
     return device === undefined
       ? this.nearest(batch, width, await this.finder(batch, options, allowed, door, k))
-      : this.nearestOnDevice(batch, width, allowed, device.codes);
+      : this.nearestOnDevice(batch, width, allowed, door, device.codes);
   }
 
   /** The GPU chooses the slots. Their distances are computed again, as elsewhere: the same bits on every backend. */
@@ -279,6 +279,7 @@ export abstract class VectorIndex {
     batch: Batch,
     k: number,
     allowed: Allowed,
+    door: SearchDoor,
     codes?: DeviceCodes,
   ): Promise<Found> {
     const { store, metric } = this;
@@ -286,6 +287,7 @@ export abstract class VectorIndex {
       store,
       new Float32Array(batch.rows),
       { metric, k, allowed },
+      door,
       codes,
     );
     const chosen = new Int32Array(k);
@@ -325,8 +327,8 @@ export abstract class VectorIndex {
   }
 
   /** Takes these vectors in place of all. Nothing changes before all that can fail is done. */
-  private async refill(values: StoredValues, ids: Int32Array): Promise<void> {
-    const commit = await this.prepareAnew(values);
+  private async refill(values: StoredValues, ids: Int32Array, door: SearchDoor): Promise<void> {
+    const commit = await this.prepareAnew(values, door);
     this.store.clear();
     this.forget();
     this.device.dispose();
@@ -335,8 +337,8 @@ export abstract class VectorIndex {
   }
 
   /** `prepare` for vectors that will be the only ones. */
-  protected prepareAnew(values: StoredValues): Promise<() => void> {
-    return this.prepare(values);
+  protected prepareAnew(values: StoredValues, door: SearchDoor): Promise<() => void> {
+    return this.prepare(values, door);
   }
 
   private allowed(door: SearchDoor, { filter }: FilterOptions): Allowed {

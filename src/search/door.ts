@@ -64,7 +64,7 @@ export class SearchDoor extends Door {
     if (tensor.rank !== 2 || tensor.shape[1] !== D) {
       throw this.range(`\`${option}\` must have the shape [n, D] = [n, ${D}], got [${tensor.shape}].`);
     }
-    return (await tensor.data()) as Float32Array;
+    return (await this.values(tensor)) as Float32Array;
   }
 }
 

@@ -33,11 +33,6 @@ export interface SearchShape {
   readonly codes?: { readonly vectors: number; readonly bits: number; readonly width: number };
 }
 
-/** Scratch bytes of one query, the largest buffer's. */
-export function bytesOfQuery(slots: number): number {
-  return slots * WORD;
-}
-
 /** Codes are compared and sorted by distance; then vectors are compared, and the k nearest chosen. */
 export function searchProgram(shape: SearchShape): Program {
   const { slots, queries, k, codes } = shape;

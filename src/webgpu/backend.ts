@@ -1,11 +1,12 @@
 /**
- * The only file that knows the insides of tfjs's WebGPU backend (4.22). Everything else asks here for
- * buffers and for a moment in which to submit commands.
+ * The insides of tfjs's WebGPU backend (4.22), which only this file, watch.ts and pool.ts know. Everything else asks here
+ * for buffers and for a moment in which to submit commands.
  */
 
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import type { DataType, Tensor, TensorInfo, TypedArray } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import { type BufferPool, boundPool } from './pool.js';
 
 /** The backend's members that its declarations hide; all have been public in its JavaScript since 3.0. */
 interface Opened {
@@ -151,6 +152,7 @@ export class BufferScope {
 
   /** Gives the scratch back. Commands already submitted still find it. */
   release(): void {
+    boundPool(this.backend.bufferManager as unknown as BufferPool);
     for (const { buffer, pooled } of this.scratches.splice(0)) {
       this.backend.bufferManager.releaseBuffer(buffer, pooled);
     }

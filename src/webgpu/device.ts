@@ -20,6 +20,7 @@ export { type DeviceTraits, traitsOf } from './traits.js';
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKEND } from './backend.js';
+import { whyLost } from './watch.js';
 
 /** Options of {@link useOwnDevice}. */
 export interface OwnDeviceOptions {
@@ -42,13 +43,34 @@ export const WANTED_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgro
  * Puts tfjs's WebGPU backend on a device that offers what the adapter has: f16 and subgroups in
  * shaders, and the adapter's limits. tfjs's own device has neither, and 8 storage buffers a stage.
  *
- * Tensors of a WebGPU backend that is already in use are lost: call this first.
+ * Tensors of a WebGPU backend that is already in use are lost: call this first. Call it again where the device was lost.
  *
  * @throws Error where there is no WebGPU, or no adapter.
  */
 export async function useOwnDevice({
   powerPreference = 'high-performance',
 }: OwnDeviceOptions = {}): Promise<OwnDevice> {
+  const made = await requestDevice(powerPreference);
+  let first: typeof made | undefined = made;
+  tf.removeBackend(BACKEND);
+  // Registered anew after its device was lost, the same factory makes another.
+  const factory = async () => {
+    const { device, info } = first ?? (await requestDevice(powerPreference));
+    first = undefined;
+    return new WebGPUBackend(device, info);
+  };
+  tf.registerBackend(BACKEND, factory, 3);
+  if (!(await tf.setBackend(BACKEND))) {
+    throw new Error("useOwnDevice: tfjs's WebGPU backend does not start on the new device.");
+  }
+  whyLost(tf.backend()); // watches it from now on
+  return { device: made.device, features: made.features };
+}
+
+/** A device with all that the adapter offers of {@link WANTED_FEATURES} and limits. */
+async function requestDevice(
+  powerPreference: GPUPowerPreference,
+): Promise<OwnDevice & { readonly info: GPUAdapterInfo }> {
   const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference });
   if (!adapter) {
     throw new Error(
@@ -68,10 +90,5 @@ export async function useOwnDevice({
       maxBufferSize: adapter.limits.maxBufferSize,
     },
   });
-  tf.removeBackend(BACKEND);
-  tf.registerBackend(BACKEND, () => new WebGPUBackend(device, adapter.info), 3);
-  if (!(await tf.setBackend(BACKEND))) {
-    throw new Error("useOwnDevice: tfjs's WebGPU backend does not start on the new device.");
-  }
-  return { device, features };
+  return { device, features, info: adapter.info };
 }

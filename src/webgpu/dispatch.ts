@@ -1,3 +1,4 @@
+import { PerDevice } from './kept.js';
 import { type Field, type Kernel, kernels, type Pass } from './kernels.js';
 
 /** A pass, and the buffer behind each of its bindings. */
@@ -159,18 +160,14 @@ interface Compiled {
   readonly layout: GPUBindGroupLayout;
 }
 
-const compiled = new WeakMap<GPUDevice, Map<string, Compiled>>();
+const compiled = new PerDevice(() => new Map<string, Compiled>());
 
 /** The pipeline of a kernel's variant, compiled once a device. */
 export function compile(
   device: GPUDevice,
   { kernel, constants, sizes, half = false }: Pick<Pass, 'kernel' | 'constants' | 'sizes' | 'half'>,
 ): Compiled {
-  let cache = compiled.get(device);
-  if (cache === undefined) {
-    cache = new Map();
-    compiled.set(device, cache);
-  }
+  const cache = compiled.of(device);
   const key = JSON.stringify([kernel, constants, sizes, half]);
   let entry = cache.get(key);
   if (entry === undefined) {

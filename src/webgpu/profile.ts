@@ -1,7 +1,9 @@
+import * as tf from '@tensorflow/tfjs-core';
 import { currentDevice, onWebGPU } from './backend.js';
 import { type Ceilings, measureCeilings } from './ceilings.js';
 import { type Recorder, withRecorder } from './dispatch.js';
 import { type KernelTime, kernelTimes, type PassTime, profileTable } from './profileTable.js';
+import { whyLost } from './watch.js';
 
 export type { KernelTime, PassTime } from './profileTable.js';
 
@@ -51,11 +53,16 @@ export async function profile<T>(call: () => T, options: ProfileOptions = {}): P
   const ceilings = options.ceilings ? await measureCeilings() : undefined;
   const pending: Promise<PassTime[]>[] = [];
   const result = withRecorder(timing(pending), call);
-  const passes = (await Promise.all(pending)).flat();
+  const passes = (await Promise.all(pending).catch(refuse)).flat();
   const kernels = kernelTimes(passes, ceilings);
   const milliseconds = kernels.reduce((sum, kernel) => sum + kernel.milliseconds, 0);
   const found = { result, passes, kernels, milliseconds, ...(ceilings && { ceilings }) };
   return { ...found, toString: () => profileTable(found) };
+}
+
+function refuse(error: Error): never {
+  const why = whyLost(tf.backend()) ?? error.message;
+  throw new Error(`profile: the timestamps cannot be read: ${why}`, { cause: error });
 }
 
 /** Bytes of a timestamp. */

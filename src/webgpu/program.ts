@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { Recent } from '../hashing/recent.js';
 import { BACKEND, BufferScope } from './backend.js';
 import { type BoundPass, PassSequence } from './dispatch.js';
+import { PerDevice } from './kept.js';
 import { kernels, type Pass } from './kernels.js';
 
 /** Where rows lie in a buffer: a part that one binding can hold. */
@@ -41,20 +42,27 @@ export interface Program {
 /** Buffers that belong to a device, not to a call. */
 export type DeviceBuffers = (device: GPUDevice) => Readonly<Record<string, GPUBuffer>>;
 
+/** Who asks for the work, in whose name it fails. */
+export interface Asker {
+  failure(message: string, options?: ErrorOptions): Error;
+}
+
 interface Attributes {
   readonly program: Program;
   readonly deviceBuffers: DeviceBuffers;
+  readonly door: Asker;
 }
 
 /**
  * Runs a program as a kernel of tfjs, registered on first use: tfjs moves the inputs' data, keeps count
- * of memory, and owns the outputs. `attributes` go to the gradient, if one is registered for `name`.
+ * of memory, and owns the outputs. `attributes` go to the gradient, if one is registered for `name`. Work that fails leaves
+ * nothing behind.
  */
-export function runProgram(
+export function runProgram<Given extends { readonly door: Asker }>(
   name: string,
   program: Program,
   inputs: object,
-  attributes: object = {},
+  attributes: Given,
   deviceBuffers: DeviceBuffers = () => ({}),
 ): Tensor[] {
   if (tf.getKernel(name, BACKEND) === undefined) {
@@ -62,14 +70,17 @@ export function runProgram(
       kernelName: name,
       backendName: BACKEND,
       kernelFunc: ({ inputs, backend, attrs }) => {
-        const { program, deviceBuffers } = attrs as unknown as Attributes;
+        const { program, deviceBuffers, door } = attrs as unknown as Attributes;
         const scope = new BufferScope(backend as WebGPUBackend);
         try {
           const others = deviceBuffers(scope.device);
           return execute(program, { ...others }, inputs as Record<string, TensorInfo>, scope);
         } catch (error) {
           scope.abandon();
-          throw error;
+          throw door.failure(
+            `the device did not take the work: ${(error as Error).message}. Dispose tensors, of which tf.memory() tells, or use a smaller batch or a shorter length.`,
+            { cause: error },
+          );
         }
       },
     });
@@ -116,7 +127,7 @@ function execute(
 
 /** Programs whose passes stay ready on a device. */
 const KEPT_ON_A_DEVICE = 64;
-const sequences = new WeakMap<GPUDevice, Recent<PassSequence>>();
+const sequences = new PerDevice(() => new Recent(KEPT_ON_A_DEVICE, (old: PassSequence) => old.dispose()));
 
 function sequenceOf(
   device: GPUDevice,
@@ -126,9 +137,7 @@ function sequenceOf(
   if (key === undefined) {
     return { sequence: make(), kept: false };
   }
-  const recent = sequences.get(device) ?? new Recent(KEPT_ON_A_DEVICE, (old: PassSequence) => old.dispose());
-  sequences.set(device, recent);
-  return { sequence: recent.get(key, make), kept: true };
+  return { sequence: sequences.of(device).get(key, make), kept: true };
 }
 
 function boundPasses({ parts, passes }: Batch): BoundPass[] {

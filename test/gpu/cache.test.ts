@@ -6,6 +6,7 @@ import { BACKENDS, onBackend } from '../call.js';
 import { appendTokens, bucketsOf, decode, pieces, type Sequence, tokensOf } from '../decode.js';
 import { qkv } from '../inputs.js';
 import { at } from '../oracle/shape.js';
+import { pretend, pretendNothing } from './limits.js';
 
 const SHAPE = { B: 2, H: 2, L: 80, D: 24, E: 40 };
 const SEQUENCE: Sequence = { shape: SHAPE, ...qkv(SHAPE, 1), options: { numBuckets: 4, numHashes: 2 } };
@@ -216,16 +217,7 @@ describe.each(BACKENDS)('on %s', (backend) => {
 });
 
 describe('a device of small limits', () => {
-  const LIMITS = currentDevice().limits;
-  afterEach(() => pretend({}));
-
-  /** Lets the package see smaller limits than the device has. */
-  function pretend(limits: Partial<GPUSupportedLimits>): void {
-    const value = new Proxy(LIMITS, {
-      get: (target, name) => Reflect.get(limits, name) ?? Reflect.get(target, name),
-    });
-    Object.defineProperty(currentDevice(), 'limits', { value, configurable: true, writable: true });
-  }
+  afterEach(pretendNothing);
 
   async function reordered() {
     const cache = new LshCache(SEQUENCE.options);

@@ -7,7 +7,6 @@ import {
   scaledDotProductAttention,
   scaledDotProductAttentionWithLse,
 } from '../../src/index.js';
-import { currentDevice } from '../../src/webgpu/backend.js';
 import { expectAsExactAsFloat32, largestError, largestOf } from '../accuracy.js';
 import { BACKENDS, onBackend } from '../call.js';
 import { finiteDifferences } from '../differences.js';
@@ -19,6 +18,7 @@ import {
   dotProductGradient,
 } from '../oracle/dotProduct.js';
 import { at, toFloat32 } from '../oracle/shape.js';
+import { pretend, pretendNothing } from './limits.js';
 
 interface Case {
   readonly shape: AcrossLetters;
@@ -205,24 +205,7 @@ describe.runIf(BACKENDS.includes('webgpu'))('on webgpu alone', () => {
     options: { causal: true, dropout: 0.4, seed: 9 },
     mask: randomMask([2, 67], 7),
   };
-  let limits: GPUSupportedLimits | undefined;
-
-  /** Makes the device look as if bindings held fewer bytes. */
-  function pretend(maxStorageBufferBindingSize: number): void {
-    const device = currentDevice();
-    limits ??= device.limits;
-    const value = new Proxy(limits, {
-      get: (target, name) =>
-        name === 'maxStorageBufferBindingSize' ? maxStorageBufferBindingSize : Reflect.get(target, name),
-    });
-    Object.defineProperty(device, 'limits', { value, configurable: true, writable: true });
-  }
-
-  afterEach(() => {
-    if (limits !== undefined) {
-      Object.defineProperty(currentDevice(), 'limits', { value: limits, configurable: true, writable: true });
-    }
-  });
+  afterEach(pretendNothing);
 
   async function valuesOf(): Promise<unknown[]> {
     const results = tf.tidy(() => {
@@ -240,14 +223,14 @@ describe.runIf(BACKENDS.includes('webgpu'))('on webgpu alone', () => {
   test('batches of rows change nothing', async () => {
     const whole = await valuesOf();
     for (const rows of [1, 3]) {
-      pretend(rows * 67 * 24 * 4 + 256); // v, the largest per row, decides
+      pretend({ maxStorageBufferBindingSize: rows * 67 * 24 * 4 + 256 }); // v, the largest per row, decides
       expect(await valuesOf()).toEqual(whole);
     }
   });
 
   test('a row that does not fit is refused, and leaves nothing', () => {
     const before = tf.memory().numTensors;
-    pretend(67 * 24 * 4);
+    pretend({ maxStorageBufferBindingSize: 67 * 24 * 4 });
     const call = () => tf.tidy(() => scaledDotProductAttention(...tensors(test1).qkv));
     expect(call).toThrow(/one head's `v` takes 6432 bytes/);
     expect(tf.memory().numTensors).toBe(before);

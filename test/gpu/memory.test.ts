@@ -11,6 +11,7 @@ import {
 import { currentDevice } from '../../src/webgpu/backend.js';
 import { BACKENDS, call, callGradient, onBackend } from '../call.js';
 import { normals, qkv } from '../inputs.js';
+import { pretend, pretendNothing } from './limits.js';
 
 const SHAPE = { B: 2, H: 3, L: 50, D: 24, E: 40 };
 const OPTIONS = { chunkLength: 16 };
@@ -125,19 +126,7 @@ describe.each(BACKENDS)('on %s', (backend) => {
 });
 
 describe('a device of small limits', () => {
-  afterEach(() => {
-    Reflect.deleteProperty(currentDevice(), 'limits');
-    Object.defineProperty(currentDevice(), 'limits', { value: LIMITS, configurable: true, writable: true });
-  });
-  const LIMITS = currentDevice().limits;
-
-  /** Lets the package see smaller limits than the device has. */
-  function pretend(limits: Partial<GPUSupportedLimits>): void {
-    const value = new Proxy(LIMITS, {
-      get: (target, name) => Reflect.get(limits, name) ?? Reflect.get(target, name),
-    });
-    Object.defineProperty(currentDevice(), 'limits', { value, configurable: true, writable: true });
-  }
+  afterEach(pretendNothing);
 
   const test1 = { shape: SHAPE, ...qkv(SHAPE, 2), options: OPTIONS };
   const mask = Int32Array.from({ length: SHAPE.B * SHAPE.L }, (_, i) => Number(i % 7 > 0));

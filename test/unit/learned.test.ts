@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { evaluate } from '../../examples/fashion/evaluate.js';
 import { HOW_TO_GET, hasFashion, readFashion } from '../../examples/fashion/images.js';
+import { Door } from '../../src/attention/validate.js';
 import { restoreFamily } from '../../src/hashing/families.js';
 import { solveByDualCoordinates } from '../../src/hashing/learned/dualCoordinateDescent.js';
 import { LOGISTIC, SQUARED_HINGE, solveByNewton } from '../../src/hashing/learned/newton.js';
@@ -11,6 +12,8 @@ import { classesOf, refineBits } from '../../src/hashing/learned/refine.js';
 import { codesWithin, LshIndex, learnHash } from '../../src/search/index.js';
 import { largestError } from '../accuracy.js';
 import { normals } from '../inputs.js';
+
+const DOOR = new Door('test');
 
 const golden = (name: string) =>
   JSON.parse(readFileSync(new URL(`../golden/data/search/${name}.json`, import.meta.url), 'utf8'));
@@ -61,7 +64,12 @@ describe('classifiers', () => {
     );
     const [xTransposed, start] = [tf.transpose(points), tf.zeros([5, 2])];
     const before = tf.memory().numTensors;
-    const w = await solveByNewton({ x: points, xTransposed, y, C: 1, loss: SQUARED_HINGE }, start, 1e-7);
+    const w = await solveByNewton(
+      { x: points, xTransposed, y, C: 1, loss: SQUARED_HINGE },
+      start,
+      1e-7,
+      DOOR,
+    );
     const values = await w.data();
     w.dispose();
     expect(tf.memory().numTensors).toBe(before);
@@ -84,7 +92,7 @@ describe('classifiers', () => {
     const points = tf.tensor2d(svm.X) as tf.Tensor2D;
     const [xTransposed, y, start] = [tf.transpose(points), tf.tensor2d(svm.y, [n, 1]), tf.zeros([5, 1])];
     const w = await (
-      await solveByNewton({ x: points, xTransposed, y, C: 1, loss: LOGISTIC }, start, 1e-7)
+      await solveByNewton({ x: points, xTransposed, y, C: 1, loss: LOGISTIC }, start, 1e-7, DOOR)
     ).data();
     const margins = svm.X.map(
       (row: number[], i: number) => svm.y[i] * row.reduce((sum, v, d) => sum + v * (w[d] as number), 0),

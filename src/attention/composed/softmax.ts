@@ -13,7 +13,20 @@ export interface Attended {
 /** Keys of unit length, nearly: q / sqrt(|q|² + D·1e-6). */
 export function keysOf(q: Tensor): Tensor {
   const depth = q.shape[q.rank - 1] as number;
-  return tf.div(q, tf.sqrt(tf.add(tf.sum(tf.square(q), -1, true), depth * 1e-6)));
+  const lengthOf = (x: Tensor) => tf.sqrt(tf.add(tf.sum(tf.square(x), -1, true), depth * 1e-6));
+  // The tape's gradient of a division is a product first, for which there may be no float.
+  const normalised = tf.customGrad((x, save) => {
+    (save as tf.GradSaveFunc)([x as Tensor]);
+    return {
+      value: tf.div(x as Tensor, lengthOf(x as Tensor)),
+      gradFunc: (dy: Tensor, [saved]: Tensor[]) => {
+        const length = lengthOf(saved as Tensor);
+        const k = tf.div(saved as Tensor, length);
+        return tf.div(tf.sub(dy, tf.mul(k, tf.sum(tf.mul(k, dy), -1, true))), length);
+      },
+    };
+  });
+  return normalised(q);
 }
 
 /** The query's own value where it has seen nothing. */

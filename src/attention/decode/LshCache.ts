@@ -68,12 +68,14 @@ export class LshCache {
    * @throws RangeError, TypeError or Error, before any work, naming the option, its rule and a way out.
    */
   append(qk: Tensor, v: Tensor, options: LshCacheAppendOptions = {}): Tensor {
-    return tf.tidy(() => this.take(qk, v, options).out);
+    const door = this.enter('LshCache.append');
+    return door.tidy(() => this.take(door, qk, v, options).out);
   }
 
   /** {@link append} with the log-sum-exp over all keys seen: the shape of `v` without its last axis. */
   appendWithLse(qk: Tensor, v: Tensor, options: LshCacheAppendOptions = {}): AttentionWithLse {
-    return tf.tidy(() => ({ ...this.take(qk, v, options) }));
+    const door = this.enter('LshCache.append');
+    return door.tidy(() => ({ ...this.take(door, qk, v, options) }));
   }
 
   /**
@@ -92,7 +94,7 @@ export class LshCache {
     }
     const isList = Array.isArray(indices);
     door.entries(indices, isList ? indices : undefined, held.shape.B);
-    tf.tidy(() => {
+    door.tidy(() => {
       const tensor = isList ? tf.tensor1d(indices as number[], 'int32') : (indices as tf.Tensor1D);
       if (!isList) {
         door.entries(tensor, valuesAtHand(tensor), held.shape.B);
@@ -117,8 +119,7 @@ export class LshCache {
     this.disposed = true;
   }
 
-  private take(qk: Tensor, v: Tensor, options: LshCacheAppendOptions): AttentionWithLse {
-    const door = this.enter('LshCache.append');
+  private take(door: CacheDoor, qk: Tensor, v: Tensor, options: LshCacheAppendOptions): AttentionWithLse {
     const shape = door.newTokens(qk, v, this.held?.shape);
     const settings = door.appendSettings(shape, this.settings, options, this.length);
     const { B, H, L, D, E } = shape;
@@ -166,7 +167,11 @@ export class LshCache {
     if (this.disposed) {
       throw door.failure('the cache is disposed. Make a new one.');
     }
-    if (works && this.held !== undefined && this.held.backend !== tf.backend()) {
+    if (!works) {
+      return door;
+    }
+    door.goesOn(tf.backend());
+    if (this.held !== undefined && this.held.backend !== tf.backend()) {
       const { backendName } = this.held;
       throw door.failure(
         backendName === tf.getBackend()

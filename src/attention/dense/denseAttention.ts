@@ -1,5 +1,4 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import * as tf from '@tensorflow/tfjs-core';
 import { keysOf } from '../composed/softmax.js';
 import type { AttentionWithLse } from '../lshAttention.js';
 import type { DenseAttentionOptions } from '../options.js';
@@ -19,7 +18,8 @@ import { attendDensely } from './attend.js';
  * @throws RangeError, TypeError or Error, before any work, naming the option, its rule and a way out.
  */
 export function denseAttention(qk: Tensor, v: Tensor, options: DenseAttentionOptions = {}): Tensor {
-  return tf.tidy(() => attend('denseAttention', qk, v, options).out);
+  const door = new Door('denseAttention');
+  return door.tidy(() => attend(door, qk, v, options).out);
 }
 
 /** {@link denseAttention} with the log-sum-exp of each query's logits, in nats. Inputs, options and errors are the same. */
@@ -28,11 +28,11 @@ export function denseAttentionWithLse(
   v: Tensor,
   options: DenseAttentionOptions = {},
 ): AttentionWithLse {
-  return tf.tidy(() => ({ ...attend('denseAttentionWithLse', qk, v, options) }));
+  const door = new Door('denseAttentionWithLse');
+  return door.tidy(() => ({ ...attend(door, qk, v, options) }));
 }
 
-function attend(name: string, qk: Tensor, v: Tensor, options: DenseAttentionOptions): AttentionWithLse {
-  const door = new Door(name);
+function attend(door: Door, qk: Tensor, v: Tensor, options: DenseAttentionOptions): AttentionWithLse {
   const shape = door.shape(qk, v);
   const settings = door.denseSettings(shape, options);
   const inputs = { q: qk, k: keysOf(qk), v, ...(options.mask && { mask: options.mask }) };

@@ -1,5 +1,4 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import * as tf from '@tensorflow/tfjs-core';
 import type { AttentionWithLse } from '../lshAttention.js';
 import type { ScaledDotProductOptions } from '../options.js';
 import { Door } from '../validate.js';
@@ -24,7 +23,8 @@ export function scaledDotProductAttention(
   v: Tensor,
   options: ScaledDotProductOptions = {},
 ): Tensor {
-  return tf.tidy(() => attend('scaledDotProductAttention', q, k, v, options).out);
+  const door = new Door('scaledDotProductAttention');
+  return door.tidy(() => attend(door, q, k, v, options).out);
 }
 
 /**
@@ -37,17 +37,17 @@ export function scaledDotProductAttentionWithLse(
   v: Tensor,
   options: ScaledDotProductOptions = {},
 ): AttentionWithLse {
-  return tf.tidy(() => ({ ...attend('scaledDotProductAttentionWithLse', q, k, v, options) }));
+  const door = new Door('scaledDotProductAttentionWithLse');
+  return door.tidy(() => ({ ...attend(door, q, k, v, options) }));
 }
 
 function attend(
-  name: string,
+  door: Door,
   q: Tensor,
   k: Tensor,
   v: Tensor,
   options: ScaledDotProductOptions,
 ): AttentionWithLse {
-  const door = new Door(name);
   const shape = door.shapeAcross(q, k, v);
   const settings = door.dotProductSettings(shape, options);
   const inputs = { q, k, v, ...(options.mask && { mask: options.mask }) };

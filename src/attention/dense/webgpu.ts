@@ -1,9 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { Recent } from '../../hashing/recent.js';
-import { currentDevice, withFloatBuffers } from '../../webgpu/backend.js';
+import { withFloatBuffers } from '../../webgpu/backend.js';
 import { runProgram } from '../../webgpu/program.js';
-import { traitsOf } from '../../webgpu/traits.js';
 import { detach } from '../detach.js';
 import type { AttentionWithLse } from '../lshAttention.js';
 import { padded } from '../settings.js';
@@ -64,7 +63,7 @@ function run(
   maskSize: number,
   door: Door,
 ): Tensor[] {
-  const traits = traitsOf(currentDevice());
+  const traits = door.device();
   const key = JSON.stringify([name, shape, settings, maskSize, traits]);
   const plan = plans.get(key, () => ({
     ...densePlan(name, shape, settings, 4 * maskSize, traits, door),

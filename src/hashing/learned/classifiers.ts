@@ -1,5 +1,6 @@
 /** Step B of Graph Regularised Hashing: for each bit a linear classifier that tells it from the point. */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Door } from '../../attention/validate.js';
 import { solveByDualCoordinates } from './dualCoordinateDescent.js';
 import { LOGISTIC, SQUARED_HINGE, solveByNewton } from './newton.js';
 import type { LearnHashSettings } from './options.js';
@@ -22,10 +23,11 @@ export async function fitClassifiers(
   points: Points,
   bits: Float32Array,
   settings: LearnHashSettings,
+  door: Door,
 ): Promise<Float32Array> {
   const { loss, solver, cost: C, seed } = settings;
   if (loss === 'logistic' || (loss === 'squaredHinge' && solver === 'newton')) {
-    return await fitTogether(points, bits, settings);
+    return await fitTogether(points, bits, settings, door);
   }
   const { x, n, D } = points;
   const M = bits.length / n;
@@ -47,6 +49,7 @@ async function fitTogether(
   { x, n, D }: Points,
   bits: Float32Array,
   { loss, cost: C }: LearnHashSettings,
+  door: Door,
 ): Promise<Float32Array> {
   const M = bits.length / n;
   const points = tf.tensor2d(x, [n, D]);
@@ -54,10 +57,12 @@ async function fitTogether(
   const start = tf.zeros([D, M]);
   try {
     const smooth = loss === 'logistic' ? LOGISTIC : SQUARED_HINGE;
-    const weights = await solveByNewton({ ...inputs, C, loss: smooth }, start, NEWTON_TOLERANCE);
-    const values = (await weights.data()) as Float32Array;
-    weights.dispose();
-    return values;
+    const weights = await solveByNewton({ ...inputs, C, loss: smooth }, start, NEWTON_TOLERANCE, door);
+    try {
+      return (await door.values(weights)) as Float32Array;
+    } finally {
+      weights.dispose();
+    }
   } finally {
     tf.dispose([inputs, start]);
   }

@@ -57,7 +57,7 @@ export async function learnHash(
       refined = refineBits(latest, first, classes, alpha, rule);
       equal = equalColumns(refined, draws.length);
     }
-    weights = await fitClassifiers(points, refined, settings);
+    weights = await fitClassifiers(points, refined, settings, door);
     latest = predictBits(points, weights);
   }
   return learnedFamily({ bits, tables, D }, affine(weights, mean, points.D));

@@ -1,6 +1,7 @@
 /** Linear classifiers for all bits at once: they share the points, so that every step is two products of matrices. */
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Door } from '../../attention/validate.js';
 
 /** A loss of the margin z = y·w·x: smooth, so that Newton's method applies. */
 export interface SmoothLoss {
@@ -46,21 +47,37 @@ const LENGTHS = [1, 0.5, 0.25, 0.125, 1 / 16, 1 / 32, 1 / 64];
  * Weights `[D, M]`, by Newton's method with conjugate gradients (Keerthi and DeCoste 2005), from `start`. Done when
  * every gradient is `tolerance` times as long as at zero, or no longer grows shorter; the caller's to dispose.
  */
-export async function solveByNewton(problem: Problem, start: Tensor, tolerance: number): Promise<Tensor> {
+export async function solveByNewton(
+  problem: Problem,
+  start: Tensor,
+  tolerance: number,
+  door: Door,
+): Promise<Tensor> {
   let w = tf.clone(start);
   let before = Number.POSITIVE_INFINITY;
   for (let step = 0; step < MOST_STEPS; step++) {
     const [next, length] = tf.tidy(() => newtonStep(problem, w));
     w.dispose();
     w = next;
-    const [worst = 0] = await length.data();
-    length.dispose();
+    const worst = await lengthOf(length, w, door);
     if (worst <= tolerance || (worst < 1e-4 && worst > 0.5 * before)) {
       break;
     }
     before = worst;
   }
   return w;
+}
+
+/** A number of the GPU; the weights are given up where it cannot be had. */
+async function lengthOf(length: Tensor, w: Tensor, door: Door): Promise<number> {
+  try {
+    return (await door.values(length))[0] as number;
+  } catch (error) {
+    w.dispose();
+    throw error;
+  } finally {
+    length.dispose();
+  }
 }
 
 /** The weights after a step, and the longest gradient before it, as part of its length at zero. */

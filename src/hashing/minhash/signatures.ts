@@ -19,7 +19,7 @@ export async function minHashSignatures(
   const door = new Door('minHashSignatures');
   const { scheme, k, seed } = checkedFunctions(options, door);
   const functions = drawFunctions(scheme, k, seed);
-  return await signaturesOf(wordsOf(sets, functions, door), functions);
+  return await signaturesOf(wordsOf(sets, functions, door), functions, door);
 }
 
 /** The words of each set. */
@@ -35,8 +35,9 @@ export function wordsOf(
 export async function signaturesOf(
   sets: readonly Uint32Array[],
   functions: HashFunctions,
+  door: Door,
 ): Promise<Uint32Array> {
-  return onWebGPU() ? await signaturesOnWebGPU(sets, functions) : signaturesOnCpu(sets, functions);
+  return onWebGPU() ? await signaturesOnWebGPU(sets, functions, door) : signaturesOnCpu(sets, functions);
 }
 
 function signaturesOnCpu(sets: readonly Uint32Array[], functions: HashFunctions): Uint32Array {

@@ -1,5 +1,6 @@
 /** Signatures of many sets on the GPU, by kernels/hash/minhash.wgsl. */
 import * as tf from '@tensorflow/tfjs-core';
+import type { Door } from '../../attention/validate.js';
 import type { Program } from '../../webgpu/program.js';
 import { runProgram } from '../../webgpu/program.js';
 import { type HashFunctions, SCHEMES } from './schemes.js';
@@ -20,11 +21,13 @@ interface Piece {
 export async function signaturesOnWebGPU(
   sets: readonly Uint32Array[],
   functions: HashFunctions,
+  door: Door,
 ): Promise<Uint32Array> {
+  door.device(); // refuses a lost one
   const { k } = functions;
   const signatures = new Uint32Array(sets.length * k).fill(0xffffffff);
   for (const batch of batchesOf(sets.flatMap(piecesOf), k)) {
-    const minima = await runBatch(batch, functions);
+    const minima = await runBatch(batch, functions, door);
     for (const [i, { set }] of batch.entries()) {
       for (let j = 0; j < k; j++) {
         const at = set * k + j;
@@ -49,7 +52,11 @@ function* batchesOf(pieces: readonly Piece[], k: number): Generator<readonly Pie
   }
 }
 
-async function runBatch(pieces: readonly Piece[], functions: HashFunctions): Promise<Uint32Array> {
+async function runBatch(
+  pieces: readonly Piece[],
+  functions: HashFunctions,
+  door: Door,
+): Promise<Uint32Array> {
   const offsets = new Int32Array(pieces.length + 1);
   for (const [i, { words }] of pieces.entries()) {
     offsets[i + 1] = (offsets[i] as number) + words.length;
@@ -64,10 +71,10 @@ async function runBatch(pieces: readonly Piece[], functions: HashFunctions): Pro
       offsets: tf.tensor1d(offsets, 'int32'),
       constants: tf.tensor1d(new Int32Array(functions.constants), 'int32'),
     };
-    return runProgram('MinHash', minHashProgram(pieces.length, functions), inputs)[0] as tf.Tensor;
+    return runProgram('MinHash', minHashProgram(pieces.length, functions), inputs, { door })[0] as tf.Tensor;
   });
   try {
-    return new Uint32Array((await signatures.data()) as Int32Array);
+    return new Uint32Array((await door.values(signatures)) as Int32Array);
   } finally {
     signatures.dispose();
   }

@@ -96,7 +96,7 @@ async function* weightsContent(
   const described = weights.map(({ name, tensor: { shape } }) => [name, { dtype, shape }] as const);
   yield writeHeader(described, { format: 'pt' });
   for (const { name, tensor } of weights) {
-    const values = (await tensor.data()) as Float32Array<ArrayBuffer>;
+    const values = (await door.values(tensor)) as Float32Array<ArrayBuffer>;
     const large = values.find((value) => Math.abs(value) >= FLOAT16_OVERFLOW && Number.isFinite(value));
     if (dtype === 'F16' && large !== undefined) {
       throw door.range(

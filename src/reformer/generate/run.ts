@@ -1,5 +1,6 @@
 /** A generation on its way: what it was asked for, its cache, and the logits that come of more tokens. */
-import type { Tensor2D } from '@tensorflow/tfjs-core';
+import type { KernelBackend, Tensor2D } from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { Door } from '../../attention/validate.js';
 import type { Call } from '../call.js';
 import type { Rows } from '../inputs.js';
@@ -11,6 +12,9 @@ import { type Prompts, padLeft, readPrompts } from './prompts.js';
 
 /** A call, checked, and where it is. */
 export interface Run {
+  readonly door: Door;
+  /** On which it began. */
+  readonly backend: KernelBackend;
   readonly prompts: Prompts;
   readonly settings: GenerateSettings;
   readonly cache: ModelCache;
@@ -40,7 +44,7 @@ export async function open(
   const most = promptTokens + settings.maxNewTokens;
   const call: Call = { ...read, numBuckets: model.bucketsOf(most) };
   return {
-    ...{ prompts, settings },
+    ...{ door, prompts, settings, backend: tf.backend() },
     cache: new ModelCache(model, call, most),
     aborted: () => signal?.aborted === true,
     report: (readTokens, newTokens) => onProgress?.({ promptTokens, readTokens, newTokens }),
@@ -55,11 +59,11 @@ export async function readIn(run: Run): Promise<Float32Array[] | undefined> {
   let logits: Float32Array[] | undefined;
   for (let first = 0; first < L; first += sliceLength) {
     const part = (rows: Positions) => rows.map((row) => row.slice(first, first + sliceLength));
-    await othersTurn();
+    await othersTurn(run);
     if (run.aborted()) {
       return undefined;
     }
-    logits = await rowsOf(run.cache.append(part(ids), part(positions)));
+    logits = await rowsOf(run.cache.append(part(ids), part(positions)), run.door);
     run.report(Math.min(L, first + sliceLength), 0);
   }
   return logits;
@@ -67,7 +71,7 @@ export async function readIn(run: Run): Promise<Float32Array[] | undefined> {
 
 /** The logits after one more token of each text; none where the call is aborted. */
 export async function next(run: Run, tokens: readonly number[], places: readonly number[]) {
-  await othersTurn();
+  await othersTurn(run);
   return run.aborted()
     ? undefined
     : await rowsOf(
@@ -75,19 +79,21 @@ export async function next(run: Run, tokens: readonly number[], places: readonly
           tokens.map((token) => [token]),
           places.map((place) => [place]),
         ),
+        run.door,
       );
 }
 
 /** Lets timers, signals and screens have their turn, which values that are at hand would not. */
-function othersTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
+async function othersTurn({ door, backend }: Run): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve));
+  door.goesOn(backend);
 }
 
 /** The values of a matrix by rows; the tensor is disposed. */
-async function rowsOf(matrix: Tensor2D): Promise<Float32Array[]> {
+async function rowsOf(matrix: Tensor2D, door: Door): Promise<Float32Array[]> {
   const [rows, columns] = matrix.shape;
   try {
-    const values = await matrix.data<'float32'>();
+    const values = (await door.values(matrix)) as Float32Array;
     return Array.from({ length: rows }, (_, row) => values.subarray(row * columns, (row + 1) * columns));
   } finally {
     matrix.dispose();
