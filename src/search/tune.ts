@@ -64,12 +64,13 @@ export class Tuning {
     checkRecall(targetRecall, door);
     door.integer('k', k, 1, 2 ** 20);
     const measure = await this.measurement(index, store, k, queries);
-    const most = Math.min(store.count, this.most);
+    const all = Math.max(1, store.count);
+    const most = Math.min(all, this.most);
     const found = await leastEnough(targetRecall, 1, most, (effort) => measure({ [this.lever]: effort }));
     const { probes } = found.effort;
     return probes === undefined || !reaches(found, targetRecall)
       ? found
-      : leastEnough(targetRecall, k, store.count, (maxCandidates) => measure({ probes, maxCandidates }));
+      : leastEnough(targetRecall, k, all, (maxCandidates) => measure({ probes, maxCandidates }));
   }
 
   private async measurement(

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { evaluate } from '../../examples/fashion/evaluate.js';
+import { firstPlanes } from '../../examples/fashion/firstPlanes.js';
 import { HOW_TO_GET, hasFashion, readFashion } from '../../examples/fashion/images.js';
 import { restoreFamily } from '../../src/hashing/families.js';
 import { solveByDualCoordinates } from '../../src/hashing/learned/dualCoordinateDescent.js';
@@ -11,7 +12,6 @@ import { classesOf, refineBits } from '../../src/hashing/learned/refine.js';
 import { codesWithin, LshIndex, learnHash } from '../../src/search/index.js';
 import { largestError } from '../accuracy.js';
 import { normals } from '../inputs.js';
-import { NumpyLegacyNormals } from '../numpy.js';
 
 const golden = (name: string) =>
   JSON.parse(readFileSync(new URL(`../golden/data/search/${name}.json`, import.meta.url), 'utf8'));
@@ -244,8 +244,7 @@ describe('on Fashion-MNIST', () => {
     async () => {
       const split = readFashion();
       // NumPy's first draw, of the five that its figures are the mean of: which hyperplanes come first matters.
-      const drawn = new NumpyLegacyNormals(0).take(784 * 16);
-      const planes = drawn.map((_, i) => drawn[(i % 784) * 16 + Math.floor(i / 784)] as number);
+      const planes = firstPlanes(16, 0);
       for (const [options, { mAP, p10_r0 }, least] of [
         [{ iterations: 0 }, measured.LSH, 0],
         [{ alpha: 0.75, planes }, measured['paper GRH alpha 0.75, with bias'], 0.55],
