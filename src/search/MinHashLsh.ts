@@ -2,7 +2,7 @@ import { checkedFunctions } from '../hashing/minhash/options.js';
 import { drawFunctions, type HashFunctions, type MinHashScheme } from '../hashing/minhash/schemes.js';
 import { checkedSets, signaturesOf } from '../hashing/minhash/signatures.js';
 import { checkedSet, type Token, tokenWords } from '../hashing/minhash/tokens.js';
-import { type Banding, bandingOfRecall, candidateProbability, chooseBanding } from './banding.js';
+import { type Banding, bandingOfRecall, candidateProbability, chooseBanding, isBanding } from './banding.js';
 import { SearchDoor } from './door.js';
 import { type IndexFile, writeIndexFile } from './file.js';
 import type {
@@ -236,7 +236,11 @@ export class MinHashLsh {
   /** Takes what a file holds; used by `loadIndex`. */
   restore(file: IndexFile): void {
     const { batch, ids } = setsOfTensors(file, this.numHashes);
-    this.recut(file.description.banding as Banding);
+    const { banding } = file.description;
+    if (!isBanding(banding, this.numHashes)) {
+      throw new Error('its bands do not fit its signatures');
+    }
+    this.recut(banding);
     this.refill(
       batch,
       this.door('restore').ids(ids, ids.length, () => false),

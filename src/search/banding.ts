@@ -6,6 +6,12 @@ export interface Banding {
   readonly rows: number;
 }
 
+/** Whether something read from a file cuts signatures of k positions. */
+export function isBanding(value: unknown, k: number): value is Banding {
+  const { bands = 0, rows = 0 } = (value ?? {}) as Partial<Banding>;
+  return Number.isInteger(bands) && Number.isInteger(rows) && bands > 0 && rows > 0 && bands * rows <= k;
+}
+
 /** Intervals of an integral; the curves are smooth. */
 const INTERVALS = 128;
 

@@ -122,6 +122,7 @@ describe('MinHashLsh', () => {
       ['"starts"', '"starbs"'],
       ['\\"numHashes\\":64', '\\"numHashes\\":63'],
       ['\\"threshold\\":0.5', '\\"threshold\\":7.5'],
+      ['\\"bands\\":', '\\"bonds\\":'],
     ] as const) {
       const changed = Uint8Array.from(text.replace(from, to), (letter) => letter.charCodeAt(0));
       expect(() => loadIndex(changed), from).toThrow(/^loadIndex: the file cannot be read/);
