@@ -17,8 +17,8 @@ const PROCESSES = fileURLToPath(new URL('processes/', import.meta.url));
 const INSTALL = 'Try: npm run bench -- --suite peers --install';
 
 /** A module of the peers' folder. @throws Error where it is not installed. */
-export function loadPeer(name: string): never {
-  return createRequire(join(PEERS_FOLDER, 'package.json'))(name) as never;
+export function loadPeer(name: string): unknown {
+  return createRequire(join(PEERS_FOLDER, 'package.json'))(name);
 }
 
 /** The Python that has torch: the folder's own, or one that LSH_PYTHON names. */

@@ -9,7 +9,7 @@ const M = 16;
 export function hnsw(): Contender[] {
   return Object.entries({ 'hnswlib-node': hnswlib, usearch }).flatMap(([name, make]) => {
     try {
-      return make(loadPeer(name));
+      return make(loadPeer(name) as never);
     } catch {
       say(`${name} is not installed. Try: npm run bench -- --suite search --install`);
       return [];

@@ -114,7 +114,7 @@ export class LshIndex extends HashIndex {
         'only one of `probes`, `hammingRadius` and `targetRecall` can be given. Leave the others out.',
       );
     }
-    const tuned = targetRecall === undefined ? {} : this.tuning.effort(targetRecall, door);
+    const tuned: EffortOptions = targetRecall === undefined ? {} : this.tuning.effort(targetRecall, door);
     const enough = tuned.maxCandidates && Math.max(least, tuned.maxCandidates);
     const most = door.integer('maxCandidates', maxCandidates ?? enough ?? Number.MAX_SAFE_INTEGER, 1);
     if (hammingRadius !== undefined) {

@@ -2,7 +2,7 @@ import type { Rows } from '../hashing/family.js';
 import { pcg } from '../hashing/random.js';
 import { BruteForceIndex } from './BruteForceIndex.js';
 import type { SearchDoor } from './door.js';
-import type { IndexFile } from './file.js';
+import type { FileTensor, IndexFile } from './file.js';
 import type {
   EffortOptions,
   QueryOptions,
@@ -144,7 +144,7 @@ function checkRecall(targetRecall: number, door: SearchDoor): void {
 
 /** Vectors as a file holds them: an index takes these as they are, without another copy in wider numbers. */
 function fileOf(values: StoredValues, ids: Int32Array, D: number): IndexFile {
-  const tensors = new Map([
+  const tensors = new Map<string, FileTensor>([
     ['rows', { shape: [ids.length, D], values }],
     ['ids', { shape: [ids.length], values: ids }],
   ]);

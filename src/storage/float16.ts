@@ -29,7 +29,7 @@ export function encodeFloat16(values: Float32Array | Float64Array): Uint16Array<
   for (let i = 0; i < values.length; i++) {
     number[0] = values[i] as number;
     const pattern = bits[0] as number;
-    patterns[i] = ((pattern >>> 16) & 0x8000) | magnitude(number[0], pattern);
+    patterns[i] = ((pattern >>> 16) & 0x8000) | magnitude(number[0] as number, pattern);
   }
   return patterns;
 }
