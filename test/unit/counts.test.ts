@@ -5,8 +5,9 @@ import { type OpPlan, plan } from '../../src/index.js';
 import { shareOfCeiling } from '../../src/webgpu/ceilings.js';
 import { kernels } from '../../src/webgpu/kernels.js';
 import { kernelTimes, profileTable } from '../../src/webgpu/profileTable.js';
+import type { Program } from '../../src/webgpu/program.js';
 
-const passesOf = (ops: readonly Pick<OpPlan, 'batches'>[]) =>
+const passesOf = (ops: readonly Pick<Program, 'batches'>[]) =>
   ops.flatMap(({ batches }) => batches.flatMap(({ passes }) => passes));
 const sum = (ops: readonly OpPlan[], what: 'operations' | 'bytes', kernels = /./) =>
   passesOf(ops)
