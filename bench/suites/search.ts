@@ -41,20 +41,21 @@ interface Row {
 /** @returns the exit code. */
 export async function benchSearch({ runs, lengths, json, markdown }: BenchOptions): Promise<number> {
   await tf.setBackend('cpu');
-  const rows: Row[] = [];
-  for (const data of sets(lengths?.at(-1) ?? Number.POSITIVE_INFINITY)) {
-    rows.push(...(await measured(data, runs)));
-  }
   progress('signatures');
   const signatures = await benchSignatures(runs);
-  const text = `${neighbourTable(rows)}\n${signatureTable(signatures)}`;
-  say(`\n${text}`);
-  for (const [path, content] of [
-    [json, `${JSON.stringify({ neighbours: rows, signatures }, null, 2)}\n`],
-    [markdown, text],
-  ] as const) {
-    if (path !== undefined) {
-      writeFileSync(resolve(process.env.INIT_CWD ?? '.', path), content);
+  say(`\n${signatureTable(signatures)}`);
+  const neighbours: Row[] = [];
+  for (const data of sets(lengths?.at(-1) ?? Number.POSITIVE_INFINITY)) {
+    const rows = await measured(data, runs);
+    say(`\n${neighbourTable(rows)}`);
+    neighbours.push(...rows);
+    for (const [path, content] of [
+      [json, `${JSON.stringify({ neighbours, signatures }, null, 2)}\n`],
+      [markdown, `${neighbourTable(neighbours)}\n${signatureTable(signatures)}`],
+    ] as const) {
+      if (path !== undefined) {
+        writeFileSync(resolve(process.env.INIT_CWD ?? '.', path), content);
+      }
     }
   }
   return 0;
