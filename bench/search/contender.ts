@@ -15,10 +15,10 @@ export interface Data {
   };
 }
 
-/** An index as the bench sees it: built once, then asked all queries. */
+/** An index as the bench sees it: built once, then asked all queries; without `build` it is that of the one before. */
 export interface Contender {
   readonly name: string;
-  build(data: Data): Promise<{ readonly bytes?: number }>;
+  build?(data: Data): Promise<{ readonly bytes?: number }>;
   /** The ids `[queries, k]`, and how many vectors a query was compared with, where that is known. */
   query(data: Data, k: number): Promise<{ readonly ids: Int32Array; readonly candidates?: number }>;
 }

@@ -1,7 +1,7 @@
 /** HNSW, where it is installed in the peers' folder: `npm run bench -- --suite search --install`. */
 import { say } from '../../examples/output/terminal.js';
 import { loadPeer } from '../peers.js';
-import type { Contender } from './contender.js';
+import type { Contender, Data } from './contender.js';
 
 const M = 16;
 
@@ -30,21 +30,19 @@ interface Hnswlib {
   };
 }
 
-/** Two contenders that share an index, which the first builds. */
+/** Two contenders that share an index. */
 function hnswlib({ HierarchicalNSW }: Hnswlib): Contender[] {
   let index: InstanceType<Hnswlib['HierarchicalNSW']>;
-  return [10, 50].map((ef, i) => ({
+  const build = async ({ D, rows }: Data) => {
+    index = new HierarchicalNSW('l2', D);
+    index.initIndex({ maxElements: rows.length / D, m: M, efConstruction: 200, randomSeed: 1 });
+    for (let row = 0; row < rows.length / D; row++) {
+      index.addPoint(Array.from(rows.subarray(row * D, (row + 1) * D)), row);
+    }
+    return {};
+  };
+  const asked = (ef: number): Contender => ({
     name: `hnswlib-node, M ${M}, ef ${ef}`,
-    async build({ D, rows }) {
-      if (i === 0) {
-        index = new HierarchicalNSW('l2', D);
-        index.initIndex({ maxElements: rows.length / D, m: M, efConstruction: 200, randomSeed: 1 });
-        for (let row = 0; row < rows.length / D; row++) {
-          index.addPoint(Array.from(rows.subarray(row * D, (row + 1) * D)), row);
-        }
-      }
-      return {};
-    },
     async query({ queries, D }, k) {
       index.setEf(ef);
       const ids = new Int32Array((queries.length / D) * k).fill(-1);
@@ -53,7 +51,8 @@ function hnswlib({ HierarchicalNSW }: Hnswlib): Contender[] {
       }
       return { ids };
     },
-  }));
+  });
+  return [{ ...asked(10), build }, asked(50)];
 }
 
 /** What is used of usearch. */

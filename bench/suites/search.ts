@@ -34,7 +34,7 @@ interface Row {
   readonly milliseconds: Spread;
   /** Vectors that a query was compared with, on average. */
   readonly candidates?: number;
-  readonly buildSeconds: number;
+  readonly buildSeconds?: number;
   readonly bytesPerVector?: number;
 }
 
@@ -93,11 +93,11 @@ async function measured(data: Data, runs: number): Promise<Row[]> {
   for (const contender of [...ours(data), ...hnsw()]) {
     progress(`${data.name}: building ${contender.name}`);
     const start = performance.now();
-    const { bytes } = await contender.build(data);
-    const buildSeconds = (performance.now() - start) / 1000;
+    const built = await contender.build?.(data);
+    const buildSeconds = built && (performance.now() - start) / 1000;
     const { ids, candidates } = await contender.query(data, K); // warms up
     const recall = recallOf({ ids, k: K }, exact);
-    entries.push({ contender, bytes, buildSeconds, recall, candidates, times: [] as number[] });
+    entries.push({ contender, bytes: built?.bytes, buildSeconds, recall, candidates, times: [] as number[] });
   }
   for (let run = 0; run < runs; run++) {
     progress(`${data.name}: run ${run + 1} of ${runs}`);
@@ -110,7 +110,8 @@ async function measured(data: Data, runs: number): Promise<Row[]> {
   return entries.map(({ contender, bytes, buildSeconds, recall, candidates, times }) => {
     const milliseconds = spread(times);
     return {
-      ...{ data: data.name, name: contender.name, recall, buildSeconds, milliseconds },
+      ...{ data: data.name, name: contender.name, recall, milliseconds },
+      ...(buildSeconds !== undefined && { buildSeconds }),
       queriesPerSecond: (1000 * QUERIES) / milliseconds.median,
       ...(candidates !== undefined && { candidates }),
       ...(bytes !== undefined && { bytesPerVector: (bytes * data.D) / data.rows.length }),
@@ -154,7 +155,7 @@ function neighbourTable(rows: readonly Row[]): string {
   const number = (value: number | undefined) => (value === undefined ? '–' : count(Math.round(value)));
   const lines = rows.map(
     ({ data, name, recall, queriesPerSecond, candidates, buildSeconds, bytesPerVector }) =>
-      `| ${[data, name, percent(recall), number(queriesPerSecond), number(candidates), significant(buildSeconds), number(bytesPerVector)].join(' | ')} |`,
+      `| ${[data, name, percent(recall), number(queriesPerSecond), number(candidates), buildSeconds === undefined ? '–' : significant(buildSeconds), number(bytesPerVector)].join(' | ')} |`,
   );
   return `| data | index | recall@${K} | queries/s | compared | build, s | bytes a vector |
 |---|---|---|---|---|---|---|
