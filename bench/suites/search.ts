@@ -152,11 +152,18 @@ function ours({ D, hashing: { bits, corners, tables, effort } }: Data): Contende
 }
 
 function neighbourTable(rows: readonly Row[]): string {
-  const number = (value: number | undefined) => (value === undefined ? '–' : count(Math.round(value)));
-  const lines = rows.map(
-    ({ data, name, recall, queriesPerSecond, candidates, buildSeconds, bytesPerVector }) =>
-      `| ${[data, name, percent(recall), number(queriesPerSecond), number(candidates), buildSeconds === undefined ? '–' : significant(buildSeconds), number(bytesPerVector)].join(' | ')} |`,
-  );
+  const shown = (value: number | undefined, as: (value: number) => string) =>
+    value === undefined ? '–' : as(value);
+  const whole = (value: number) => count(Math.round(value));
+  const lines = rows.map((row) => {
+    const found = [row.data, row.name, percent(row.recall), whole(row.queriesPerSecond)];
+    const cost = [
+      shown(row.candidates, whole),
+      shown(row.buildSeconds, significant),
+      shown(row.bytesPerVector, whole),
+    ];
+    return `| ${[...found, ...cost].join(' | ')} |`;
+  });
   return `| data | index | recall@${K} | queries/s | compared | build, s | bytes a vector |
 |---|---|---|---|---|---|---|
 ${lines.join('\n')}
