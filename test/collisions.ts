@@ -1,7 +1,7 @@
 import type { VectorFamily } from '../src/search/index.js';
 import { normals } from './inputs.js';
 
-/** Pairs of vectors at an angle for each seed. */
+/** Pairs of vectors at an angle for each family. */
 const PAIRS = 100;
 
 /** Codes `[tables, n]` of rows, by whatever is to be tested. */
@@ -10,14 +10,12 @@ export type Hash = (family: VectorFamily, rows: Float32Array) => Int32Array | Pr
 /** The share of the codes of vectors at an angle that agree: bits of hyperplanes, whole codes of cross-polytopes. */
 export async function agreement(
   hash: Hash,
-  familyOf: (seed: number) => VectorFamily,
+  families: readonly VectorFamily[],
   degrees: number,
-  seeds: number,
 ): Promise<number> {
   let same = 0;
   let all = 0;
-  for (let seed = 0; seed < seeds; seed++) {
-    const family = familyOf(seed);
+  for (const [seed, family] of families.entries()) {
     const { tables, bits } = family;
     const codes = await hash(family, pairsAt(degrees, family.D, seed));
     for (let i = 0; i < tables * 2 * PAIRS; i += 2) {

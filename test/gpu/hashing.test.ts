@@ -61,31 +61,6 @@ describe.each(BACKENDS)('hash families on %s', (backend) => {
     }),
   );
 
-  test.each(['gaussian', 'orthogonal', 'hadamard'] as const)(
-    '%s hyperplanes collide as 1 − θ/π',
-    (rotation) =>
-      onBackend(backend, async () => {
-        for (const degrees of [10, 30, 45, 60, 90]) {
-          const familyOf = (seed: number) => hyperplanes({ D: 128, bits: 20, tables: 5, rotation, seed });
-          const share = await agreement(ofTensors, familyOf, degrees, 2);
-          expect(Math.abs(share - (1 - degrees / 180)), `${degrees}°: ${share}`).toBeLessThan(0.012);
-        }
-      }),
-  );
-
-  test(
-    'cross-polytopes by Hadamard transforms collide as under uniform rotations',
-    on(async () => {
-      const curve = { 10: 0.749, 20: 0.533, 30: 0.372, 45: 0.18, 60: 0.074, 90: 0.0037 };
-      for (const [degrees, expected] of Object.entries(curve)) {
-        const familyOf = (seed: number) =>
-          crossPolytope({ D: 128, numBuckets: 256, tables: 20, rotation: 'hadamard', seed });
-        const share = await agreement(ofTensors, familyOf, Number(degrees), 10);
-        expect(Math.abs(share - expected), `${degrees}°: ${share}`).toBeLessThan(0.015);
-      }
-    }),
-  );
-
   test(
     'the Hadamard transform of 1 … 8, twice, as a matrix, and its gradient',
     on(async () => {
@@ -107,6 +82,31 @@ describe.each(BACKENDS)('hash families on %s', (backend) => {
       expect(() => hadamardTransform(tf.zeros([6]))).toThrow(/power of two, got the shape \[6\]/);
     }),
   );
+});
+
+// On the CPU families hash arrays: test/unit/families.test.ts.
+describe.runIf(BACKENDS.includes('webgpu'))('collisions on webgpu', () => {
+  test.each(['gaussian', 'orthogonal', 'hadamard'] as const)('of %s hyperplanes: 1 − θ/π', (rotation) =>
+    onBackend('webgpu', async () => {
+      const families = [0, 1].map((seed) => hyperplanes({ D: 128, bits: 20, tables: 5, rotation, seed }));
+      for (const degrees of [10, 30, 45, 60, 90]) {
+        const share = await agreement(ofTensors, families, degrees);
+        expect(Math.abs(share - (1 - degrees / 180)), `${degrees}°: ${share}`).toBeLessThan(0.012);
+      }
+    }),
+  );
+
+  test('of cross-polytopes by Hadamard transforms: as under uniform rotations', () =>
+    onBackend('webgpu', async () => {
+      const families = Array.from({ length: 10 }, (_, seed) =>
+        crossPolytope({ D: 128, numBuckets: 256, tables: 20, rotation: 'hadamard', seed }),
+      );
+      const curve = { 10: 0.749, 20: 0.533, 30: 0.372, 45: 0.18, 60: 0.074, 90: 0.0037 };
+      for (const [degrees, expected] of Object.entries(curve)) {
+        const share = await agreement(ofTensors, families, Number(degrees));
+        expect(Math.abs(share - expected), `${degrees}°: ${share}`).toBeLessThan(0.015);
+      }
+    }));
 });
 
 const knn = golden('knn_golden');
