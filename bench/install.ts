@@ -4,28 +4,32 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { progress, say } from '../examples/output/terminal.js';
+import type { Suite } from './options.js';
 import { PEERS_FOLDER } from './peers.js';
 
 const ONNXRUNTIME = 'onnxruntime-node@1.30.0';
+const SEARCH = ['hnswlib-node@3', 'usearch@2', 'minhash@0.0.9'];
 
-/** Installs what can be had; says what cannot. */
-export async function installPeers(): Promise<void> {
+/** Installs what can be had of the peers of some suites; says what cannot. */
+export async function installPeers(suites: readonly Suite[]): Promise<void> {
   mkdirSync(PEERS_FOLDER, { recursive: true });
   const about = join(PEERS_FOLDER, 'package.json');
   if (!existsSync(about)) {
     writeFileSync(about, `${JSON.stringify({ private: true })}\n`);
   }
-  // Its install script would fetch CUDA.
-  await step(ONNXRUNTIME, 'npm', [
-    ...['install', '--prefix', PEERS_FOLDER, '--ignore-scripts', '--no-audit', '--no-fund'],
-    ...['--no-package-lock', '--loglevel=error', ONNXRUNTIME],
-  ]);
-  for (const name of ['hnswlib-node@3', 'usearch@2']) {
-    await step(name, 'npm', [
-      ...['install', '--prefix', PEERS_FOLDER, '--no-audit', '--no-fund'],
-      ...['--no-package-lock', '--loglevel=error', name],
-    ]);
+  if (suites.includes('search')) {
+    for (const name of SEARCH) {
+      await npmInstall(name);
+    }
   }
+  if (suites.some((suite) => suite !== 'search')) {
+    await installAttention();
+  }
+}
+
+async function installAttention(): Promise<void> {
+  // Its install script would fetch CUDA.
+  await npmInstall(ONNXRUNTIME, '--ignore-scripts');
   await step('tfjs-node', process.execPath, [
     fileURLToPath(new URL('../scripts/installTfjsNode.mjs', import.meta.url)),
   ]);
@@ -38,6 +42,13 @@ export async function installPeers(): Promise<void> {
   if ((await install('torch')) && (await install('numpy'))) {
     await install('reformer-pytorch');
   }
+}
+
+function npmInstall(name: string, ...options: string[]): Promise<boolean> {
+  return step(name, 'npm', [
+    ...['install', '--prefix', PEERS_FOLDER, ...options, '--no-audit', '--no-fund'],
+    ...['--no-package-lock', '--loglevel=error', name],
+  ]);
 }
 
 async function step(what: string, file: string, args: readonly string[]): Promise<boolean> {

@@ -1,5 +1,6 @@
 /** Other libraries as entrants, each in a process of its own: two WebGPUs in one would meet. */
 import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +15,11 @@ import { PeerProcess } from './peerProcess.js';
 export const PEERS_FOLDER = fileURLToPath(new URL('peers/', import.meta.url));
 const PROCESSES = fileURLToPath(new URL('processes/', import.meta.url));
 const INSTALL = 'Try: npm run bench -- --suite peers --install';
+
+/** A module of the peers' folder. @throws Error where it is not installed. */
+export function loadPeer(name: string): unknown {
+  return createRequire(join(PEERS_FOLDER, 'package.json'))(name);
+}
 
 /** The Python that has torch: the folder's own, or one that LSH_PYTHON names. */
 export function python(): string {

@@ -53,7 +53,7 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   if (options.install) {
-    await installPeers();
+    await installPeers(options.suites);
   }
   if (options.suites.includes('search')) {
     return await benchSearch(options);

@@ -13,7 +13,6 @@ diagnostic(off, subgroup_uniformity); // branches around subgroup operations are
 
 override MASKED: bool = false;
 override FLIPPED: u32 = 0u; // bits of a bucket that are turned over
-override LOOPED: bool = false; // keep the loops over depth, to compile fast; else arrays become registers
 
 struct Params {
   H: u32,
@@ -61,7 +60,7 @@ fn main(
   if (index >= params.workgroups) {
     return;
   }
-  let depth = select(DEPTH_VECTORS, (params.D + 3u) / 4u, LOOPED);
+  let depth = (params.D + 3u) / 4u; // not a constant: loops stay loops, and compile fast
   let shares = (params.R + params.together - 1u) / params.together;
   let firstToken = (index % params.tiles * 64u + lane) * ROWS;
   let firstRound = index / params.tiles % shares * params.together;

@@ -153,7 +153,7 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
     return pass('hash/rotate_subgroup', {
       // A query stays where it is for all rounds.
       ...{ tile: TOKEN_TILE * ROWS, together: R, params: { rotationHeads, together: R } },
-      constants: { ...rotated, LOOPED: 1 },
+      constants: rotated,
       sizes: { ROWS, DEPTH_VECTORS: Math.ceil(D / 4) },
     });
   }

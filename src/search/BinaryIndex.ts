@@ -1,10 +1,12 @@
 import type { VectorFamily } from '../hashing/family.js';
 import { hyperplanes } from '../hashing/hyperplanes.js';
+import { BitPlanes } from './BitPlanes.js';
 import type { DeviceCodes } from './DeviceRows.js';
 import type { SearchDoor } from './door.js';
 import { HashIndex } from './HashIndex.js';
-import { HammingScan, packCodes, packedWords } from './hamming.js';
+import { HammingScan } from './hamming.js';
 import type { EffortOptions, HashIndexOptions, IndexStats } from './options.js';
+import { packCodes, packedWords } from './packedCodes.js';
 import { Tuning } from './tune.js';
 import type { Allowed, Batch, Finder } from './VectorIndex.js';
 
@@ -26,6 +28,8 @@ export class BinaryIndex extends HashIndex {
   private readonly words: number;
   /** `[slots, words]` */
   private codes = new Int32Array(0);
+  /** The same for the CPU, which makes them when it is first asked. */
+  private planes: BitPlanes;
 
   /** @throws RangeError or TypeError naming the option. */
   constructor(options: HashIndexOptions) {
@@ -38,6 +42,7 @@ export class BinaryIndex extends HashIndex {
     }
     this.family = family;
     this.words = packedWords(family.tables);
+    this.planes = new BitPlanes(family.tables, family.bits);
   }
 
   override stats(): IndexStats & {
@@ -45,7 +50,7 @@ export class BinaryIndex extends HashIndex {
     readonly bits: number;
   } {
     const stats = super.stats();
-    const bytes = stats.bytes + this.store.count * this.words * 4;
+    const bytes = stats.bytes + this.store.count * this.words * 4 + this.planes.bytes;
     return { ...stats, bytes, bits: this.family.tables * this.family.bits };
   }
 
@@ -71,6 +76,7 @@ export class BinaryIndex extends HashIndex {
 
   protected forget(): void {
     this.codes = new Int32Array(0);
+    this.planes = new BitPlanes(this.family.tables, this.family.bits);
     this.tuning.forget();
   }
 
@@ -104,9 +110,12 @@ export class BinaryIndex extends HashIndex {
     least: number,
   ): Promise<Finder> {
     const { most, radius } = this.effort(options, door, least);
+    const { words, store, planes } = this;
     const codes = packCodes(await this.codesOf(this.family, batch.rows, door), this.family.tables);
-    const scan = new HammingScan(this.codes, this.words, this.store.count, most);
-    return { slots: scan.slots, find: (i) => scan.find(codes, i * this.words, allowed, radius) };
+    planes.update(this.codes, words, store.count);
+    const scan = new HammingScan(planes, store.count, most);
+    const find = (i: number) => scan.find(codes.subarray(i * words, (i + 1) * words), allowed, radius);
+    return { slots: scan.slots, find };
   }
 
   private effort(
@@ -120,7 +129,8 @@ export class BinaryIndex extends HashIndex {
         ? Number.MAX_SAFE_INTEGER
         : door.integer('hammingRadius', hammingRadius, 0, this.family.tables * this.family.bits);
     if (targetRecall !== undefined) {
-      return { radius, most: Math.max(least, this.tuning.effort(targetRecall, door)) };
+      const { maxCandidates: enough = everything } = this.tuning.effort(targetRecall, door);
+      return { radius, most: Math.max(least, enough) };
     }
     const byDefault =
       hammingRadius === undefined ? Math.max(CANDIDATES, Math.min(least, everything)) : everything;

@@ -42,7 +42,7 @@ export abstract class HashIndex extends VectorIndex {
   }
 
   /**
-   * Finds the least effort that reaches a recall, for queries with `targetRecall`: `probes` of an LshIndex,
+   * Finds the least effort that reaches a recall, for queries with `targetRecall`: `probes` and `maxCandidates` of an LshIndex,
    * `maxCandidates` of a BinaryIndex. Tune again when the vectors have changed much.
    */
   async tune(options: TuneOptions): Promise<TuneResult> {

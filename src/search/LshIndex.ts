@@ -83,8 +83,9 @@ export class LshIndex extends HashIndex {
     options: EffortOptions,
     allowed: Allowed,
     door: SearchDoor,
+    least: number,
   ): Promise<Finder> {
-    const { visit, most } = await this.visits(batch, options, door);
+    const { visit, most } = await this.visits(batch, options, door, least);
     const { count } = this.store;
     const slots = new Int32Array(Math.min(most, count));
     const seen = new Uint8Array(count);
@@ -111,20 +112,20 @@ export class LshIndex extends HashIndex {
     batch: Batch,
     { probes, hammingRadius, targetRecall, maxCandidates }: EffortOptions,
     door: SearchDoor,
+    least: number,
   ): Promise<{ readonly visit: Visit; readonly most: number }> {
     if ([probes, hammingRadius, targetRecall].filter((option) => option !== undefined).length > 1) {
       throw door.range(
         'only one of `probes`, `hammingRadius` and `targetRecall` can be given. Leave the others out.',
       );
     }
-    const most = door.integer('maxCandidates', maxCandidates ?? Number.MAX_SAFE_INTEGER, 1);
+    const tuned: EffortOptions = targetRecall === undefined ? {} : this.tuning.effort(targetRecall, door);
+    const enough = tuned.maxCandidates && Math.max(least, tuned.maxCandidates);
+    const most = door.integer('maxCandidates', maxCandidates ?? enough ?? Number.MAX_SAFE_INTEGER, 1);
     if (hammingRadius !== undefined) {
       return { most, visit: await this.withinRadius(batch, hammingRadius, door) };
     }
-    const count =
-      targetRecall === undefined
-        ? door.integer('probes', probes ?? 1, 1)
-        : this.tuning.effort(targetRecall, door);
+    const count = door.integer('probes', tuned.probes ?? probes ?? 1, 1);
     return { most, visit: count === 1 ? await this.ownBuckets(batch, door) : this.probed(batch, count) };
   }
 

@@ -2,18 +2,32 @@ import { checkedFunctions } from '../hashing/minhash/options.js';
 import { drawFunctions, type HashFunctions, type MinHashScheme } from '../hashing/minhash/schemes.js';
 import { checkedSets, signaturesOf } from '../hashing/minhash/signatures.js';
 import { checkedSet, type Token, tokenWords } from '../hashing/minhash/tokens.js';
-import { type Banding, chooseBanding } from './banding.js';
+import { type Banding, bandingOfRecall, candidateProbability, chooseBanding, isBanding } from './banding.js';
 import { SearchDoor } from './door.js';
 import { type IndexFile, writeIndexFile } from './file.js';
-import type { MinHashLshOptions, PairResult, SetQueryOptions } from './minHashOptions.js';
+import type {
+  MinHashLshOptions,
+  PairResult,
+  SetQueryOptions,
+  SetRangeOptions,
+  SetTuneOptions,
+  SetTuneResult,
+} from './minHashOptions.js';
 import { Nearest } from './nearest.js';
-import type { IndexStats, QueryResult } from './options.js';
+import type { FilterOptions, IndexStats, QueryResult, RangeResult } from './options.js';
+import { Ranges } from './Ranges.js';
 import { type SetBatch, SetStore } from './SetStore.js';
 import { setsOfTensors, tensorsOfSets } from './setsFile.js';
 import { type Key, TokenSets } from './TokenSets.js';
 
 const NAMES = { threshold: true, missWeight: true, verify: true } as const;
 const MOST_HASHES = 4096;
+
+/** What is done with the candidates of a query, and after the last of them. */
+interface Comparing {
+  offer(slot: number, similarity: number): void;
+  endQuery(i: number, candidates: number): void;
+}
 
 /**
  * Finds similar sets among many, by Jaccard similarity: signatures are cut into bands, and sets that agree in a whole
@@ -38,8 +52,7 @@ export class MinHashLsh {
   readonly seed: number;
   /** How tokens are hashed. */
   readonly scheme: MinHashScheme;
-  /** Bands of a signature, and positions of each. */
-  readonly banding: Banding;
+  private cut: Banding;
   private readonly functions: HashFunctions;
   private readonly store: SetStore;
   private disposed = false;
@@ -57,14 +70,19 @@ export class MinHashLsh {
     this.verify = door.flag('verify', verify);
     this.numHashes = door.integer('numHashes', k, 1, MOST_HASHES);
     [this.scheme, this.seed] = [scheme, seed];
-    this.banding = chooseBanding(k, threshold, missWeight);
+    this.cut = chooseBanding(k, threshold, missWeight);
     this.functions = drawFunctions(scheme, k, seed);
-    this.store = new SetStore(k, this.banding, verify);
+    this.store = new SetStore(k, this.cut, verify);
   }
 
   /** Sets that can be found. */
   get size(): number {
     return this.store.slots.live;
+  }
+
+  /** Bands of a signature, and positions of each. */
+  get banding(): Banding {
+    return this.cut;
   }
 
   /**
@@ -120,10 +138,6 @@ export class MinHashLsh {
     const door = this.door('query');
     door.known(options, { k: true, filter: true });
     const k = door.integer('k', options.k ?? 10, 1, 2 ** 20);
-    const { filter = () => true } = options;
-    if (typeof filter !== 'function') {
-      throw door.kind('`filter` must be a function of an id.');
-    }
     const batch = await this.batchOf(sets, door);
     const n = batch.keys.length;
     const { slots } = this.store;
@@ -131,24 +145,52 @@ export class MinHashLsh {
     const distances = new Float64Array(n * k).fill(Number.POSITIVE_INFINITY);
     const [found, candidates] = [new Int32Array(n), new Int32Array(n)];
     const best = new Nearest(Math.min(k, slots.live));
-    for (let i = 0; i < n; i++) {
-      const signature = this.store.row(batch.signatures, i);
-      const compared = this.store.candidates(signature).filter((slot) => filter(slots.ids[slot] as number));
-      best.clear();
-      for (const slot of compared) {
-        const similarity = this.store.similarity(batch, i, slot);
-        if (this.isFound(similarity)) {
-          best.offer(slot, 1 - similarity);
+    this.compare(batch, options, door, {
+      offer: (slot, similarity) => this.isFound(similarity) && best.offer(slot, 1 - similarity),
+      endQuery: (i, count) => {
+        candidates[i] = count;
+        found[i] = best.count;
+        for (let j = 0; j < best.count; j++) {
+          ids[i * k + j] = slots.ids[best.slots[j] as number] as number;
+          distances[i * k + j] = best.values[j] as number;
         }
-      }
-      candidates[i] = compared.length;
-      found[i] = best.count;
-      for (let j = 0; j < best.count; j++) {
-        ids[i * k + j] = slots.ids[best.slots[j] as number] as number;
-        distances[i * k + j] = best.values[j] as number;
-      }
-    }
+        best.clear();
+      },
+    });
     return { ids, distances, candidates, found, complete: found.every((count) => count === k), k };
+  }
+
+  /** All sets of each query's candidates within a radius, most similar first. With `verify` J is exact; else it is estimated. */
+  async range(sets: Iterable<Iterable<Token>>, options: SetRangeOptions = {}): Promise<RangeResult> {
+    const door = this.door('range');
+    door.known(options, { radius: true, filter: true });
+    const radius = door.share('radius', options.radius ?? 1 - this.threshold);
+    const batch = await this.batchOf(sets, door);
+    const ranges = new Ranges(radius, this.store.slots.ids);
+    this.compare(batch, options, door, {
+      offer: (slot, similarity) => ranges.offer(slot, 1 - similarity),
+      endQuery: (_i, count) => ranges.endQuery(count),
+    });
+    return ranges.result();
+  }
+
+  /**
+   * Cuts signatures anew, into the bands by which a set at the threshold is found with a probability of at least
+   * `targetRecall`, and as few others as that allows: a matter of counting, for which no sets are looked at.
+   */
+  async tune(options: SetTuneOptions): Promise<SetTuneResult> {
+    const door = this.door('tune');
+    door.known(options, { targetRecall: true });
+    const targetRecall = door.share('targetRecall', options.targetRecall);
+    const { numHashes, threshold } = this;
+    const banding = bandingOfRecall(numHashes, threshold, targetRecall);
+    if (banding === undefined) {
+      throw door.range(
+        `\`targetRecall\` ${targetRecall} is out of reach of signatures of ${numHashes} hashes. Raise \`numHashes\`.`,
+      );
+    }
+    this.recut(banding);
+    return { ...banding, recall: candidateProbability(threshold, banding) };
   }
 
   /**
@@ -194,12 +236,17 @@ export class MinHashLsh {
     const { threshold, missWeight, verify, numHashes, seed, scheme } = this;
     const options = { threshold, missWeight, verify, numHashes, seed, scheme };
     const tensors = tensorsOfSets(this.store.survivors());
-    return writeIndexFile({ description: { kind: 'MinHashLsh', options }, tensors });
+    return writeIndexFile({ description: { kind: 'MinHashLsh', options, banding: this.cut }, tensors });
   }
 
   /** Takes what a file holds; used by `loadIndex`. @internal */
   restore(file: IndexFile): void {
     const { batch, ids } = setsOfTensors(file, this.numHashes);
+    const { banding } = file.description;
+    if (!isBanding(banding, this.numHashes)) {
+      throw new Error('its bands do not fit its signatures');
+    }
+    this.recut(banding);
     this.refill(
       batch,
       this.door('restore').ids(ids, ids.length, () => false),
@@ -218,6 +265,32 @@ export class MinHashLsh {
       throw door.failure('the index is disposed. Build another one.');
     }
     return door;
+  }
+
+  private recut(banding: Banding): void {
+    this.cut = banding;
+    this.store.recut(banding);
+  }
+
+  /** Shows each query's candidates, and how similar they are. */
+  private compare(
+    batch: SetBatch,
+    { filter = () => true }: FilterOptions,
+    door: SearchDoor,
+    { offer, endQuery }: Comparing,
+  ): void {
+    if (typeof filter !== 'function') {
+      throw door.kind('`filter` must be a function of an id.');
+    }
+    const { slots } = this.store;
+    for (let i = 0; i < batch.keys.length; i++) {
+      const signature = this.store.row(batch.signatures, i);
+      const compared = this.store.candidates(signature).filter((slot) => filter(slots.ids[slot] as number));
+      for (const slot of compared) {
+        offer(slot, this.store.similarity(batch, i, slot));
+      }
+      endQuery(i, compared.length);
+    }
   }
 
   private isFound(similarity: number): boolean {

@@ -5,9 +5,6 @@ import type { VectorStorage } from './options.js';
 /** Numbers in a store: 16-bit floats as their patterns. */
 export type StoredValues = Float32Array | Float64Array | Uint16Array;
 
-/** Numbers rounded at a time. */
-const BLOCK = 2 ** 20;
-
 const ARRAYS = { float16: Uint16Array, float32: Float32Array, float64: Float64Array } as const;
 
 /** The vectors of an index by slot, in the order in which they came; removed ones stay until they are compacted away. */
@@ -53,14 +50,7 @@ export class RowStore {
     if (this.storage === 'float64') {
       return new Float64Array(rows);
     }
-    if (this.storage === 'float32') {
-      return new Float32Array(rows);
-    }
-    const patterns = new Uint16Array(rows.length);
-    for (let first = 0; first < rows.length; first += BLOCK) {
-      patterns.set(encodeFloat16(new Float32Array(rows.subarray(first, first + BLOCK))), first);
-    }
-    return patterns;
+    return this.storage === 'float32' ? new Float32Array(rows) : encodeFloat16(rows);
   }
 
   append(values: StoredValues, ids: Int32Array): void {

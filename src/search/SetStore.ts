@@ -21,7 +21,7 @@ export class SetStore {
 
   constructor(
     private readonly k: number,
-    private readonly banding: Banding,
+    private banding: Banding,
     /** Whether similarities are those of the sets themselves, not of signatures. */
     private readonly exact: boolean,
   ) {
@@ -31,15 +31,19 @@ export class SetStore {
 
   append({ signatures, keys }: SetBatch, ids: Int32Array): void {
     if (keys.length > 0) {
-      const codes = Array.from({ length: this.banding.bands }, (_, band) =>
-        Int32Array.from(keys, (_set, i) => this.code(this.row(signatures, i), band)),
-      );
-      this.segments = withSegment(this.segments, new Segment(this.slots.count, codes));
+      const { count } = this.slots;
       this.slots.append(new Float32Array(signatures.buffer, signatures.byteOffset, signatures.length), ids);
+      this.segments = withSegment(this.segments, this.segmentFrom(count));
       for (const set of keys) {
         this.sets.append(set);
       }
     }
+  }
+
+  /** Cuts all signatures into other bands. */
+  recut(banding: Banding): void {
+    this.banding = banding;
+    this.segments = this.slots.count === 0 ? [] : [this.segmentFrom(0)];
   }
 
   clear(): void {
@@ -97,6 +101,15 @@ export class SetStore {
   /** Bytes of all but the tokens themselves. */
   get bytes(): number {
     return this.segments.reduce((sum, { bytes }) => sum + bytes, this.slots.bytes + this.sets.bytes);
+  }
+
+  /** The tables of the slots from the first on. */
+  private segmentFrom(first: number): Segment {
+    const slots = Array.from({ length: this.slots.count - first }, (_, i) => first + i);
+    const codes = Array.from({ length: this.banding.bands }, (_, band) =>
+      Int32Array.from(slots, (slot) => this.code(this.signature(slot), band)),
+    );
+    return new Segment(first, codes);
   }
 
   private code(signature: Uint32Array, band: number): number {

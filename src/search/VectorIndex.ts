@@ -19,6 +19,7 @@ import type {
   VectorStorage,
 } from './options.js';
 import { MOST_NEIGHBOURS } from './passes.js';
+import { Ranges } from './Ranges.js';
 import { RowStore, type StoredValues } from './RowStore.js';
 
 /** Finds the slots that are to be compared with query `i`, `count` of them at the start of `slots`. */
@@ -375,31 +376,17 @@ export abstract class VectorIndex {
   }
 
   private within({ rows, n }: Batch, radius: number, finder: Finder): RangeResult {
-    const { metric } = this;
-    const starts = new Int32Array(n + 1);
-    const candidates = new Int32Array(n);
-    const ids: number[] = [];
-    const distances: number[] = [];
+    const ranges = new Ranges(radius, this.store.ids);
     const compare = this.comparer(rows);
     for (let i = 0; i < n; i++) {
       const count = finder.find(i);
-      const inside: { readonly slot: number; readonly distance: number }[] = [];
       for (let c = 0; c < count; c++) {
         const slot = finder.slots[c] as number;
-        const distance = distanceOf(metric, compare(i, slot));
-        if (distance <= radius) {
-          inside.push({ slot, distance });
-        }
+        ranges.offer(slot, distanceOf(this.metric, compare(i, slot)));
       }
-      inside.sort((a, b) => a.distance - b.distance || a.slot - b.slot);
-      for (const { slot, distance } of inside) {
-        ids.push(this.store.ids[slot] as number);
-        distances.push(distance);
-      }
-      starts[i + 1] = ids.length;
-      candidates[i] = count;
+      ranges.endQuery(count);
     }
-    return { ids: Int32Array.from(ids), distances: Float64Array.from(distances), starts, candidates };
+    return ranges.result();
   }
 
   /** Compares query `i` with the vector in a slot. */

@@ -23,7 +23,14 @@ export { jaccard } from './jaccard.js';
 export { codesWithin, LshIndex } from './LshIndex.js';
 export { loadIndex, type SavedIndex } from './load.js';
 export { MinHashLsh } from './MinHashLsh.js';
-export type { MinHashLshOptions, PairResult, SetQueryOptions } from './minHashOptions.js';
+export type {
+  MinHashLshOptions,
+  PairResult,
+  SetQueryOptions,
+  SetRangeOptions,
+  SetTuneOptions,
+  SetTuneResult,
+} from './minHashOptions.js';
 export type {
   EffortOptions,
   FilterOptions,

@@ -1,4 +1,5 @@
 import type { MinHashOptions } from '../hashing/minhash/options.js';
+import type { Banding } from './banding.js';
 import type { FilterOptions } from './options.js';
 
 /** Options of a MinHashLsh. */
@@ -21,6 +22,24 @@ export interface MinHashLshOptions extends MinHashOptions {
 export interface SetQueryOptions extends FilterOptions {
   /** Sets asked for. @default 10 */
   readonly k?: number;
+}
+
+/** Options of a query for all sets that are similar enough. */
+export interface SetRangeOptions extends FilterOptions {
+  /** The largest distance 1 − J, included. @default 1 − `threshold`; of sets farther away fewer are found than there are */
+  readonly radius?: number;
+}
+
+/** Options of `tune`. */
+export interface SetTuneOptions {
+  /** The probability with which a set at the threshold should be found: from 0 to below 1. More similar ones are found more often. */
+  readonly targetRecall: number;
+}
+
+/** What `tune` chose. */
+export interface SetTuneResult extends Banding {
+  /** The probability with which a set at the threshold is found. */
+  readonly recall: number;
 }
 
 /** Pairs of similar sets. */

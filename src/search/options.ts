@@ -104,10 +104,17 @@ export interface TuneOptions {
 
 /** What `tune` found. */
 export interface TuneResult {
-  /** The least effort that reached the target, or the most there is: `probes` of an LshIndex, `maxCandidates` of a BinaryIndex. */
-  readonly effort: number;
-  /** The share of the nearest neighbours that was found with it. */
+  /**
+   * The least effort that reached the target, or the most there is, as options of a query: `maxCandidates` of a BinaryIndex,
+   * `probes` and `maxCandidates` of an LshIndex.
+   */
+  readonly effort: EffortOptions;
+  /** Of the queries that it was measured with; that of others differs by about `error`. */
   readonly recall: number;
+  /** The standard error of that recall. A target is taken to be reached if it lies two of them below. */
+  readonly error: number;
+  /** Vectors that a query was compared with, on average. */
+  readonly candidates: number;
 }
 
 /** What every index tells of itself. */

@@ -1,4 +1,4 @@
-import { countBits } from './hamming.js';
+import { countBits } from './packedCodes.js';
 
 /** One table: slots sorted by code, and where each code's begin. */
 interface Table {

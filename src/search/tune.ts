@@ -1,22 +1,34 @@
 import type { Rows } from '../hashing/family.js';
+import { pcg } from '../hashing/random.js';
 import { BruteForceIndex } from './BruteForceIndex.js';
 import type { SearchDoor } from './door.js';
-import type { QueryOptions, QueryResult, TuneOptions, TuneResult, VectorInput } from './options.js';
-import type { RowStore } from './RowStore.js';
+import type { FileTensor, IndexFile } from './file.js';
+import type {
+  EffortOptions,
+  QueryOptions,
+  QueryResult,
+  TuneOptions,
+  TuneResult,
+  VectorInput,
+} from './options.js';
+import type { RowStore, StoredValues } from './RowStore.js';
 import type { VectorIndex } from './VectorIndex.js';
 
 /** Vectors of the index that stand in for queries. */
 const SAMPLE = 500;
+/** Recall above the target that is not worth another measurement. */
+const CLOSE = 0.0025;
 
-type Effort = 'probes' | 'maxCandidates';
+/** Measures an effort with a sample of queries. */
+type Measure = (effort: EffortOptions) => Promise<TuneResult>;
 
 /** The efforts of an index that were measured, and the recall that each reached. */
 export class Tuning {
   measured: readonly TuneResult[] = [];
 
-  /** @param most the largest effort there is. */
+  /** @param most the largest number of `lever` there is. */
   constructor(
-    private readonly lever: Effort,
+    private readonly lever: 'probes' | 'maxCandidates',
     private readonly most: number,
   ) {}
 
@@ -30,19 +42,19 @@ export class Tuning {
     this.measured = [];
   }
 
-  /** The least effort that reached a recall when it was measured. */
-  effort(targetRecall: number, door: SearchDoor): number {
+  /** Of the efforts that reached a recall when they were measured, the one that compared the fewest vectors. */
+  effort(targetRecall: number, door: SearchDoor): EffortOptions {
     checkRecall(targetRecall, door);
-    const enough = this.measured.filter(({ recall }) => recall >= targetRecall).map(({ effort }) => effort);
-    if (enough.length === 0) {
+    const [first, ...others] = this.measured.filter((result) => reaches(result, targetRecall));
+    if (first === undefined) {
       throw door.failure(
         `no effort is known to reach \`targetRecall\` ${targetRecall}. Call tune({ targetRecall: ${targetRecall} }) first.`,
       );
     }
-    return Math.min(...enough);
+    return others.reduce((best, one) => (one.candidates < best.candidates ? one : best), first).effort;
   }
 
-  /** Doubles the effort until it is enough, then halves the gap. */
+  /** Whole probes are steps too coarse to hit a target: of those that reach it, a part of the candidates does. */
   async tune(
     index: VectorIndex,
     store: RowStore,
@@ -52,26 +64,13 @@ export class Tuning {
     checkRecall(targetRecall, door);
     door.integer('k', k, 1, 2 ** 20);
     const measure = await this.measurement(index, store, k, queries);
-    let low = 0;
-    let high = 1;
-    let best = await measure(high);
-    const highest = Math.min(store.count, this.most);
-    while (best.recall < targetRecall && high < highest) {
-      low = high;
-      high = Math.min(highest, 2 * high);
-      best = await measure(high);
-    }
-    while (high - low > 1 && best.recall >= targetRecall) {
-      const middle = (low + high) >> 1;
-      const result = await measure(middle);
-      if (result.recall >= targetRecall) {
-        best = result;
-        high = middle;
-      } else {
-        low = middle;
-      }
-    }
-    return best;
+    const all = Math.max(1, store.count);
+    const most = Math.min(all, this.most);
+    const found = await leastEnough(targetRecall, 1, most, (effort) => measure({ [this.lever]: effort }));
+    const { probes } = found.effort;
+    return probes === undefined || !reaches(found, targetRecall)
+      ? found
+      : leastEnough(targetRecall, k, all, (maxCandidates) => measure({ probes, maxCandidates }));
   }
 
   private async measurement(
@@ -79,24 +78,62 @@ export class Tuning {
     store: RowStore,
     k: number,
     queries: VectorInput | undefined,
-  ): Promise<(effort: number) => Promise<TuneResult>> {
-    const { D, metric } = index;
+  ): Promise<Measure> {
+    const { D, metric, storage } = index;
     const { values, ids } = store.survivors();
-    const truth = new BruteForceIndex({ D, metric, storage: 'float64' });
-    await truth.build(Float64Array.from(store.numbers(values)), ids);
-    const sample = queries === undefined ? sampled(store.numbers(values), ids, D) : undefined;
+    const truth = new BruteForceIndex({ D, metric, storage });
+    truth.restore(fileOf(values, ids, D));
+    const sample = queries === undefined ? sampled(store, values, ids) : undefined;
     const rows = queries ?? (sample?.rows as Rows);
     // A vector of the index finds itself first: one more is asked for.
-    const options: QueryOptions = { k: sample === undefined ? k : k + 1 };
+    const itself = Number(sample !== undefined);
+    const options: QueryOptions = { k: k + itself };
     const exact = await truth.query(rows, options);
     truth.dispose();
     return async (effort) => {
-      const found = await index.query(rows, { ...options, [this.lever]: effort });
-      const result = { effort, recall: recallOf(found, exact, sample?.ids) };
+      const { maxCandidates } = effort;
+      const capped = maxCandidates && { maxCandidates: maxCandidates + itself };
+      const found = await index.query(rows, { ...options, ...effort, ...capped });
+      const result = { effort, ...judged(found, exact, sample?.ids) };
       this.measured = [...this.measured, result];
       return result;
     };
   }
+}
+
+/** Doubles a number until its effort is enough for a target, then halves the gap until it is just enough. */
+async function leastEnough(
+  target: number,
+  first: number,
+  most: number,
+  measure: (number: number) => Promise<TuneResult>,
+): Promise<TuneResult> {
+  let low = 0;
+  let high = Math.min(first, most);
+  let best = await measure(high);
+  while (!reaches(best, target) && high < most) {
+    low = high;
+    high = Math.min(most, 2 * high);
+    best = await measure(high);
+  }
+  while (high - low > 1 && reaches(best, target + CLOSE)) {
+    const middle = (low + high) >> 1;
+    const result = await measure(middle);
+    if (reaches(result, target)) {
+      best = result;
+      high = middle;
+    } else {
+      low = middle;
+    }
+  }
+  return best;
+}
+
+/** Standard errors that a recall must lie above its target: other queries may be harder than those that were measured with. */
+const MARGIN = 2;
+
+function reaches({ recall, error }: TuneResult, target: number): boolean {
+  return recall - MARGIN * error >= target;
 }
 
 function checkRecall(targetRecall: number, door: SearchDoor): void {
@@ -105,15 +142,52 @@ function checkRecall(targetRecall: number, door: SearchDoor): void {
   }
 }
 
-/** Vectors spread evenly over the index. */
-function sampled(rows: Rows, ids: Int32Array, D: number): { readonly rows: Rows; readonly ids: Int32Array } {
+/** Vectors as a file holds them: an index takes these as they are, without another copy in wider numbers. */
+function fileOf(values: StoredValues, ids: Int32Array, D: number): IndexFile {
+  const tensors = new Map<string, FileTensor>([
+    ['rows', { shape: [ids.length, D], values }],
+    ['ids', { shape: [ids.length], values: ids }],
+  ]);
+  return { description: {}, tensors };
+}
+
+/** Vectors drawn from the index: those at regular distances may be alike. */
+function sampled(
+  store: RowStore,
+  values: StoredValues,
+  ids: Int32Array,
+): { readonly rows: Rows; readonly ids: Int32Array } {
+  const { D } = store;
   const n = Math.min(SAMPLE, ids.length);
-  const chosen = Int32Array.from({ length: n }, (_, i) => Math.floor((i * ids.length) / n));
-  const values = new Float32Array(n * D);
-  chosen.forEach((slot, i) => {
-    values.set(rows.subarray(slot * D, (slot + 1) * D), i * D);
+  const chosen = new Set<number>();
+  for (let i = 0; chosen.size < n; i++) {
+    chosen.add(Math.floor((pcg(i) / 2 ** 32) * ids.length));
+  }
+  const places = Int32Array.from(chosen);
+  const rows = values.slice(0, n * D);
+  places.forEach((place, i) => {
+    rows.set(values.subarray(place * D, (place + 1) * D), i * D);
   });
-  return { rows: values, ids: chosen.map((slot) => ids[slot] as number) };
+  return { rows: store.numbers(rows), ids: places.map((place) => ids[place] as number) };
+}
+
+function judged(found: QueryResult, exact: QueryResult, own?: ArrayLike<number>) {
+  const hits = hitsOf(found, exact, own);
+  const recall = shareFound(hits);
+  const n = hits.length;
+  const squares = hits.reduce((sum, { hit, wanted }) => sum + (hit - recall * wanted) ** 2, 0);
+  const mean = hits.reduce((sum, { wanted }) => sum + wanted, 0) / n;
+  return {
+    recall,
+    error: n < 2 || mean === 0 ? 0 : Math.sqrt(squares / (n - 1) / n) / mean,
+    candidates: found.candidates.reduce((sum, count) => sum + count, 0) / Math.max(1, n),
+  };
+}
+
+/** Exact neighbours of a query, and how many of them were found. */
+interface Hits {
+  readonly wanted: number;
+  readonly hit: number;
 }
 
 /**
@@ -126,15 +200,23 @@ export function recallOf(
   exact: Pick<QueryResult, 'ids' | 'k'>,
   own?: ArrayLike<number>,
 ): number {
-  const n = exact.ids.length / exact.k;
-  let wanted = 0;
-  let hit = 0;
-  for (let i = 0; i < n; i++) {
+  return shareFound(hitsOf(found, exact, own));
+}
+
+function hitsOf(
+  found: Pick<QueryResult, 'ids' | 'k'>,
+  exact: Pick<QueryResult, 'ids' | 'k'>,
+  own?: ArrayLike<number>,
+): Hits[] {
+  return Array.from({ length: exact.ids.length / exact.k }, (_, i) => {
     const counts = (id: number) => id >= 0 && id !== own?.[i];
     const truth = exact.ids.subarray(i * exact.k, (i + 1) * exact.k).filter(counts);
     const seen = new Set(found.ids.subarray(i * found.k, (i + 1) * found.k));
-    wanted += truth.length;
-    hit += truth.filter((id) => seen.has(id)).length;
-  }
-  return wanted === 0 ? 1 : hit / wanted;
+    return { wanted: truth.length, hit: truth.filter((id) => seen.has(id)).length };
+  });
+}
+
+function shareFound(hits: readonly Hits[]): number {
+  const wanted = hits.reduce((sum, one) => sum + one.wanted, 0);
+  return wanted === 0 ? 1 : hits.reduce((sum, { hit }) => sum + hit, 0) / wanted;
 }

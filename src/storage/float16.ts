@@ -20,13 +20,18 @@ export function decodeBfloat16(patterns: Uint16Array): Float32Array<ArrayBuffer>
   return new Float32Array(Uint32Array.from(patterns, (pattern) => pattern << 16).buffer);
 }
 
-/** The nearest 16-bit floats, ties to even; infinite from {@link FLOAT16_OVERFLOW} up. */
-export function encodeFloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
-  const bits = new Uint32Array(Float32Array.from(values).buffer);
-  return Uint16Array.from(
-    bits,
-    (pattern, i) => ((pattern >>> 16) & 0x8000) | magnitude(values[i] as number, pattern),
-  );
+/** The nearest 16-bit floats of numbers as float32, ties to even; infinite from {@link FLOAT16_OVERFLOW} up. */
+export function encodeFloat16(values: Float32Array | Float64Array): Uint16Array<ArrayBuffer> {
+  const patterns = new Uint16Array(values.length);
+  // One number at a time: values may fill much of the memory, and are not copied.
+  const number = new Float32Array(1);
+  const bits = new Uint32Array(number.buffer);
+  for (let i = 0; i < values.length; i++) {
+    number[0] = values[i] as number;
+    const pattern = bits[0] as number;
+    patterns[i] = ((pattern >>> 16) & 0x8000) | magnitude(number[0] as number, pattern);
+  }
+  return patterns;
 }
 
 function float16(pattern: number): number {

@@ -53,7 +53,7 @@ describe('hash/rotate', () => {
         const tiles = Math.ceil(L / ((plain ? 8 : 64) * ROWS));
         const workgroups = tiles * Math.ceil(R / together) * B * H;
         const { buckets } = await runKernel(kernel, {
-          constants: { MASKED: Number(masked), ...(plain ? {} : { LOOPED: 1 }) },
+          constants: { MASKED: Number(masked) },
           sizes: { ROWS, ...(plain ? {} : { DEPTH_VECTORS: Math.ceil(D / 4) }) },
           params: {
             ...{ H, L, D, R, F, N, tiles, rotationHeads, firstRow: 0, qkStart: 0, bucketsStart: 0, together },

@@ -122,6 +122,7 @@ describe('MinHashLsh', () => {
       ['"starts"', '"starbs"'],
       ['\\"numHashes\\":64', '\\"numHashes\\":63'],
       ['\\"threshold\\":0.5', '\\"threshold\\":7.5'],
+      ['\\"bands\\":', '\\"bonds\\":'],
     ] as const) {
       const changed = Uint8Array.from(text.replace(from, to), (letter) => letter.charCodeAt(0));
       expect(() => loadIndex(changed), from).toThrow(/^loadIndex: the file cannot be read/);
@@ -147,6 +148,65 @@ describe('MinHashLsh', () => {
     expect(index.size).toBe(1);
     index.dispose();
     expect(() => index.pairs()).toThrow('MinHashLsh.pairs: the index is disposed');
+  });
+
+  test('a range is all candidates that are near enough, exactly; filtered ones are passed over', async () => {
+    await fc.assert(
+      fc.asyncProperty(sets, fc.double({ min: 0, max: 0.9, noNaN: true }), async (all, radius) => {
+        const index = await indexOf(all);
+        const { ids, distances, starts, candidates } = await index.range(all, { radius });
+        const everything = await index.query(all, { k: all.length, filter: (id) => id % 2 === 0 });
+        const even = await index.range(all, { filter: (id) => id % 2 === 0 });
+        for (const [i, set] of all.entries()) {
+          const found = Array.from(ids.subarray(starts[i], starts[i + 1]));
+          const expected = found.map((id) => 1 - jaccard(set, all[id] as Token[]));
+          expect(Array.from(distances.subarray(starts[i], starts[i + 1]))).toEqual(expected);
+          expect(expected.every((distance) => distance <= radius)).toBe(true);
+          expect(expected).toEqual([...expected].sort((a, b) => a - b));
+          // Equal sets are always candidates.
+          const equal = all.flatMap((other, id) => (jaccard(set, other) === 1 ? [id] : []));
+          expect(found).toEqual(expect.arrayContaining(equal));
+          expect(candidates[i]).toBeGreaterThanOrEqual(found.length);
+          // By default a range is what a query finds: what the threshold lets through.
+          const first = i * all.length;
+          expect(Array.from(even.ids.subarray(even.starts[i], even.starts[i + 1]))).toEqual(
+            Array.from(everything.ids.subarray(first, first + (everything.found[i] as number))),
+          );
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  test('is tuned to a probability, also after sets have come, gone, and been saved', async () => {
+    const index = new MinHashLsh({ threshold: 0.5, numHashes: 128, verify: true });
+    // Pairs of similarity 0.5: 20 shared tokens, 10 of each one's own.
+    const pairs = 300;
+    const set = (pair: number, half: number) =>
+      Uint32Array.from({ length: 30 }, (_, i) => 100 * pair + (i < 20 ? i : 10 * half + i + 20));
+    await index.add(Array.from({ length: 2 * pairs }, (_, i) => set(i >> 1, i & 1)));
+    index.remove([0, 1]);
+    let before = 0;
+    for (const targetRecall of [0.3, 0.9, 0.99]) {
+      const { bands, rows, recall } = await index.tune({ targetRecall });
+      expect(index.banding).toEqual({ bands, rows });
+      expect(recall).toBeGreaterThanOrEqual(targetRecall);
+      const found = index.pairs().first.length;
+      const deviation = Math.sqrt((recall * (1 - recall)) / (pairs - 1));
+      expect(Math.abs(found / (pairs - 1) - recall)).toBeLessThan(4 * deviation);
+      expect(found).toBeGreaterThan(before);
+      before = found;
+      const loaded = loadIndex(index.save()) as MinHashLsh;
+      expect(loaded.banding).toEqual(index.banding);
+      expect(loaded.pairs().first).toEqual(index.pairs().first);
+    }
+    await expect(index.tune({ targetRecall: 1 })).rejects.toThrow(
+      '`targetRecall` must be a number from 0 to below 1',
+    );
+    const short = new MinHashLsh({ threshold: 0.1, numHashes: 4 });
+    await expect(short.tune({ targetRecall: 0.9 })).rejects.toThrow(
+      'is out of reach of signatures of 4 hashes',
+    );
   });
 
   test.each([

@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { countsOf } from '../../src/attention/counts.js';
+import { minHashProgram } from '../../src/hashing/minhash/webgpu.js';
 import { type OpPlan, plan } from '../../src/index.js';
 import { shareOfCeiling } from '../../src/webgpu/ceilings.js';
 import { kernels } from '../../src/webgpu/kernels.js';
 import { kernelTimes, profileTable } from '../../src/webgpu/profileTable.js';
+import type { Program } from '../../src/webgpu/program.js';
 
-const passesOf = (ops: readonly OpPlan[]) =>
+const passesOf = (ops: readonly Pick<Program, 'batches'>[]) =>
   ops.flatMap(({ batches }) => batches.flatMap(({ passes }) => passes));
 const sum = (ops: readonly OpPlan[], what: 'operations' | 'bytes', kernels = /./) =>
   passesOf(ops)
@@ -48,14 +50,21 @@ describe('counted work', () => {
   });
 
   test('is there for every kernel of a call, in any variant', () => {
-    const ofCalls = Object.keys(kernels).filter(
-      (name) => /^(hash|sort|attend|dense)\//.test(name) && name !== 'hash/minhash',
-    );
-    for (const kernel of ofCalls) {
-      const { F, R, N } = { F: 16, R: 2, N: 8 };
-      const counts = countsOf(kernel, SHAPE, { F, R, N, C: 64, P: 1, A: 0, rotationHeads: 8 }, 8, 1);
-      expect(counts.bytes, kernel).toBeGreaterThan(0);
+    const { F, R, N } = { F: 16, R: 2, N: 8 };
+    const [minHash] = passesOf([minHashProgram(3, 100, { k: 64, scheme: 'fmix32' })]);
+    for (const kernel of Object.keys(kernels).filter((name) => /^(hash|sort|attend|dense)\//.test(name))) {
+      const { bytes = 0 } =
+        kernel === minHash?.kernel
+          ? minHash
+          : countsOf(kernel, SHAPE, { F, R, N, C: 64, P: 1, A: 0, rotationHeads: 8 }, 8, 1);
+      expect(bytes, kernel).toBeGreaterThan(0);
     }
+  });
+
+  test('of signatures is that of every word under every function', () => {
+    const [pass] = passesOf([minHashProgram(3, 100, { k: 64, scheme: 'fmix32' })]);
+    expect(pass?.operations).toBe(100 * 64 * 10);
+    expect(pass?.bytes).toBe(4 * (100 + 4 + 4 * 64 + 3 * 64));
   });
 });
 

@@ -72,7 +72,7 @@ const SEARCH_PROGRAMS = (['euclidean', 'cosine', 'innerProduct'] as const).flatM
   ),
 );
 const OP_PLANS = PLANS.flatMap(({ forward, backward }) => [...forward, backward]);
-const SET_PLANS = SCHEMES.map((scheme) => minHashProgram(3, { k: 130, scheme }));
+const SET_PLANS = SCHEMES.map((scheme) => minHashProgram(3, 100, { k: 130, scheme }));
 const PASSES = [
   ...[...OP_PLANS, ...DENSE_PLANS, ...CACHE_PLANS, ...SET_PLANS, ...SEARCH_PROGRAMS].flatMap(({ batches }) =>
     batches.flatMap(({ passes }) => passes),

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { evaluate } from '../../examples/fashion/evaluate.js';
+import { firstPlanes } from '../../examples/fashion/firstPlanes.js';
 import { HOW_TO_GET, hasFashion, readFashion } from '../../examples/fashion/images.js';
 import { Door } from '../../src/attention/validate.js';
 import { restoreFamily } from '../../src/hashing/families.js';
@@ -210,6 +211,10 @@ describe('learnHash', () => {
 
   test.each([
     [() => learnHash(rows, labels, { alpha: 2 }), 'learnHash: `alpha` must be a number from 0 to 1, got 2'],
+    [
+      () => learnHash(rows, labels, { bits: 4, planes: new Float32Array(47) }),
+      '`planes` must have tables·bits·D = 1·4·12 = 48 numbers, got 47',
+    ],
     [() => learnHash(rows, labels, { cost: 0 }), '`cost` must be a finite number above 0'],
     [() => learnHash(rows, labels, { bits: 33 }), '`bits` must be an integer from 1 to 32, got 33'],
     [() => learnHash(rows, labels, { loss: 'l1' as 'hinge' }), '`loss` must be'],
@@ -246,14 +251,18 @@ describe('on Fashion-MNIST', () => {
     'codes of random and of learned hyperplanes are as good as those of NumPy and liblinear',
     async () => {
       const split = readFashion();
+      // NumPy's first draw, of the five that its figures are the mean of: which hyperplanes come first matters.
+      const planes = firstPlanes(16, 0);
       for (const [options, { mAP, p10_r0 }, least] of [
         [{ iterations: 0 }, measured.LSH, 0],
+        [{ alpha: 0.75, planes }, measured['paper GRH alpha 0.75, with bias'], 0.55],
         [{ alpha: 1 }, measured['paper GRH alpha 1.0, with bias'], 0.64],
       ] as const) {
         const family = await learnHash(split.training.rows, split.training.labels, options);
         const { meanAveragePrecision, radii } = evaluate(family, split, [0]);
-        expect(Math.abs(meanAveragePrecision - mAP[0])).toBeLessThan(2 * mAP[1]);
-        expect(Math.abs((radii[0]?.precision ?? 0) - p10_r0[0])).toBeLessThan(2 * p10_r0[1]);
+        const of = `mAP ${meanAveragePrecision}, precision ${radii[0]?.precision}`;
+        expect(Math.abs(meanAveragePrecision - mAP[0]), of).toBeLessThan(2 * mAP[1]);
+        expect(Math.abs((radii[0]?.precision ?? 0) - p10_r0[0]), of).toBeLessThan(2 * p10_r0[1]);
         expect(meanAveragePrecision).toBeGreaterThan(least);
       }
     },

@@ -1,8 +1,10 @@
 /** Indexes on the CPU: golden neighbours, exactness at full effort, adds and removes, odd inputs, refusals. */
 import '@tensorflow/tfjs-backend-cpu';
-import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
+import { planted } from '../../bench/search/planted.js';
+import { BitPlanes } from '../../src/search/BitPlanes.js';
+import { HammingScan } from '../../src/search/hamming.js';
 import {
   BinaryIndex,
   BruteForceIndex,
@@ -10,10 +12,11 @@ import {
   crossPolytope,
   hyperplanes,
   LshIndex,
+  loadIndex,
   recallOf,
+  type VectorFamily,
 } from '../../src/search/index.js';
 import { integers, normals, uniform } from '../inputs.js';
-import { NumpyNormals } from '../numpy.js';
 
 await tf.setBackend('cpu');
 
@@ -40,51 +43,6 @@ function sortedDistances(rows: Float32Array, query: Float32Array, metric: string
     return { id, distance };
   }).sort((a, b) => a.distance - b.distance || a.id - b.id);
 }
-
-describe('the k nearest of 10,000 normal vectors', () => {
-  const golden = JSON.parse(readFileSync('test/golden/data/search/knn_golden.json', 'utf8'));
-  const draws = new NumpyNormals();
-  const points = draws.take(10_000 * 128);
-  const query = draws.take(128);
-  const planes = (tables: number) => draws.take(tables * 9 * 128);
-
-  test('are exact to every digit', async () => {
-    const index = new BruteForceIndex({ D: 128, storage: 'float64' });
-    await index.build(points);
-    const { ids, distances } = await index.query(query, { k: 20 });
-    expect(Array.from(ids)).toEqual(golden.exact_topk_ids);
-    expect(Array.from(distances)).toEqual(golden.exact_topk_dist);
-  });
-
-  test('are those of one table, and of 24', async () => {
-    expect(Math.floor(Math.log2(10_000 / 16))).toBe(golden.h);
-    const common = { D: 128, storage: 'float64', center: false } as const;
-    const familyOf = (tables: number) =>
-      hyperplanes({ D: 128, bits: 9, tables, tie: '>', planes: planes(tables) });
-    const one = new LshIndex({ ...common, family: familyOf(1) });
-    await one.build(points);
-    expect(one.stats().tables).toEqual([{ buckets: 512, mean: 19.53125, least: 6, most: 46 }]);
-    const bucket = await one.range(query, { radius: 1e9 });
-    expect(Array.from(bucket.ids).sort((a, b) => a - b)).toEqual(golden.table0.query_bucket);
-    expect(bucket.ids.length).toBe(23);
-
-    const index = new LshIndex({ ...common, family: familyOf(24) });
-    await index.build(points);
-    for (let again = 0; again < 2; again++) {
-      const { ids, distances, candidates } = await index.query(query, { k: 5 });
-      expect(Array.from(candidates)).toEqual([522]);
-      expect(Array.from(ids)).toEqual(golden.final_ids);
-      expect(Array.from(distances)).toEqual(golden.final_dist);
-      const exact = { ids: Int32Array.from(golden.exact_topk_ids.slice(0, 5)), k: 5 };
-      expect(recallOf({ ids, k: 5 }, exact)).toBe(golden.final_recall_at_5);
-    }
-    const few = await one.query(query, { k: 40 });
-    expect(few).toMatchObject({ complete: false, k: 40 });
-    expect(few.found[0]).toBe(23);
-    expect(Array.from(few.ids.subarray(22, 25)).map((id) => id >= 0)).toEqual([true, false, false]);
-    expect(few.distances[39]).toBe(Number.POSITIVE_INFINITY);
-  });
-});
 
 const D = 24;
 const rows = clustered(900, D, 30, 1);
@@ -146,20 +104,104 @@ describe.each(Object.entries(hashed))('%s', (_name, make) => {
     expect(new Set(within.ids)).toEqual(new Set([...within.ids, ...near.ids]));
   });
 
-  test('reaches the recall that it was tuned to', async () => {
+  test('reaches the recall that it was tuned to, with other queries', async () => {
+    const all5000 = clustered(5000, D, 100, 10);
+    const [rows, held] = [all5000.subarray(0, 4000 * D), all5000.subarray(4000 * D)];
     const index = make();
-    await index.build(clustered(4000, D, 100, 5));
-    const held = clustered(4400, D, 100, 5).subarray(4000 * D);
+    await index.build(rows);
     const truth = all.BruteForceIndex();
-    await truth.build(clustered(4000, D, 100, 5));
+    await truth.build(rows);
+    const exact = await truth.query(held);
     await expect(index.query(held, { targetRecall: 0.9 })).rejects.toThrow(
       /Call tune\(\{ targetRecall: 0.9 \}\)/,
     );
-    const { recall, effort } = await index.tune({ targetRecall: 0.9 });
-    expect(recall).toBeGreaterThanOrEqual(0.9);
-    const found = await index.query(held, { targetRecall: 0.9 });
-    const reached = recallOf(found, await truth.query(held));
-    expect(reached, `effort ${effort}`).toBeGreaterThanOrEqual(0.87);
+    for (const targetRecall of [0.8, 0.9, 0.95]) {
+      const { effort, candidates } = await index.tune({ targetRecall });
+      const found = await index.query(held, { targetRecall });
+      const reached = recallOf(found, exact);
+      expect(reached, `${targetRecall}: ${JSON.stringify(effort)}`).toBeGreaterThan(targetRecall - 0.01);
+      expect(reached, `${targetRecall}: ${JSON.stringify(effort)}`).toBeLessThan(targetRecall + 0.03);
+      expect(await index.query(held, effort)).toEqual(found);
+      const compared = found.candidates.reduce((sum, one) => sum + one, 0) / 1000;
+      expect(Math.abs(compared / candidates - 1)).toBeLessThan(0.1);
+    }
+    const saved = loadIndex(index.save()) as typeof index;
+    expect((await saved.query(held, { targetRecall: 0.8 })).candidates).toEqual(
+      (await index.query(held, { targetRecall: 0.8 })).candidates,
+    );
+  });
+});
+
+test.each(Object.entries(hashed))('%s of no vectors is tuned to nothing', async (_name, make) => {
+  const index = make();
+  expect(await index.tune({ targetRecall: 0.9 })).toMatchObject({ recall: 1, error: 0, candidates: 0 });
+  expect((await index.query(queries, { targetRecall: 0.9 })).complete).toBe(false);
+});
+
+test('cross-polytopes find 1.5 times what hyperplanes find, among as many candidates', async () => {
+  const [n, depth, asked, seed] = [20_000, 128, 300, 1];
+  const data = planted({ n, D: depth, queries: asked, near: 1, seed });
+  const common = { D: depth, tables: 12, rotation: 'hadamard', seed } as const;
+  const seek = async (family: VectorFamily) => {
+    const index = new LshIndex({ D: depth, family, center: false });
+    await index.build(data.rows);
+    const { ids, candidates } = await index.query(data.queries, { k: 1 });
+    const found = ids.filter((id, query) => id === query).length;
+    return { found, candidates: candidates.reduce((sum, one) => sum + one, 0) };
+  };
+  const planes = await seek(hyperplanes({ ...common, bits: 14 }));
+  // As many codes, and all of one rotation's columns: equally likely too.
+  const corners = await seek(crossPolytope({ ...common, numBuckets: [128, 128] }));
+  const seen = `seed ${seed}: ${JSON.stringify({ planes, corners })}`;
+  expect(Math.abs(corners.candidates / planes.candidates - 1), seen).toBeLessThan(0.06);
+  expect(corners.found / planes.found, seen).toBeGreaterThan(1.5);
+});
+
+describe('codes lying on their side', () => {
+  test.each([
+    [1, 1],
+    [3, 30],
+    [1, 16],
+    [8, 32],
+    [17, 31],
+  ])('%i words of %i bits: the nearest are those of a sort', (tables, bits) => {
+    const count = 150;
+    const words = tables + 1;
+    const next = uniform(tables);
+    // Codes near each other, far from, and equal to the first.
+    const code = (share: number) =>
+      Array.from({ length: tables }, () =>
+        Array.from({ length: bits }, (_, bit) => (next() < share ? 1 << bit : 0)).reduce((a, b) => a | b, 0),
+      );
+    const codes = Array.from({ length: count }, (_, i) => (i % 50 === 49 ? code(1) : code((i % 10) / 10)));
+    const planes = new BitPlanes(tables, bits);
+    const packed = Int32Array.from(codes.flatMap((one) => [...one, 0x7ead]));
+    planes.update(packed, words, 40);
+    planes.update(packed, words, count);
+    const allowed = Uint8Array.from({ length: 200 }, (_, i) => Number(i < count && i % 7 !== 3));
+    const differing = (a: readonly number[], b: readonly number[]) =>
+      a.reduce((sum, word, i) => sum + bitsOf(word ^ (b[i] as number)), 0);
+    for (const query of [code(0), code(0.5), code(1), codes[20] as number[]]) {
+      const nearest = codes
+        .map((one, slot) => ({ slot, distance: differing(one, query) }))
+        .filter(({ slot }) => allowed[slot] === 1)
+        .sort((a, b) => a.distance - b.distance || a.slot - b.slot);
+      for (const [most, radius] of [
+        [1, 1e9],
+        [20, 1e9],
+        [count, 1e9],
+        [count, Math.floor((tables * bits) / 3)],
+        [10, 0],
+      ] as const) {
+        const scan = new HammingScan(planes, count, most);
+        const found = scan.find(Int32Array.from([...query, 0]), allowed, radius);
+        const expected = nearest
+          .filter(({ distance }) => distance <= radius)
+          .slice(0, most)
+          .map(({ slot }) => slot);
+        expect(Array.from(scan.slots.subarray(0, found))).toEqual(expected.sort((a, b) => a - b));
+      }
+    }
   });
 });
 
@@ -319,3 +361,7 @@ describe('in numbers', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 });
+
+function bitsOf(word: number): number {
+  return (word >>> 0).toString(2).replaceAll('0', '').length;
+}

@@ -30,10 +30,10 @@ export async function learnHash(
   options: LearnHashOptions = {},
 ): Promise<VectorFamily> {
   const door = new Door('learnHash');
-  const settings = checkedSettings(options, tf.getBackend(), door);
-  const { bits, tables, alpha, iterations, rule } = settings;
   const n = checkedLabels(rows, labels, door);
   const D = rows.length / n;
+  const settings = checkedSettings(options, tf.getBackend(), D, door);
+  const { bits, tables, alpha, iterations, rule } = settings;
   const { points, mean } = pointsOf(rows, { n, D }, settings, door);
   const classes = classesOf(labels);
   if (classes.sizes.length < 2) {
@@ -106,14 +106,17 @@ function pointsOf(
   return { points: { x, n, D: width }, mean };
 }
 
-/** Random hyperplanes `[D, M]` through the mean; `draws` says which draw each of the M is. */
-function drawPlanes(D: number, draws: Int32Array, { seed, bias }: LearnHashSettings): Float32Array {
+/** First hyperplanes `[width, M]` through the mean; `draws` says which draw each of the M is, 0 being the caller's where there are any. */
+function drawPlanes(width: number, draws: Int32Array, settings: LearnHashSettings): Float32Array {
+  const { seed, bias, planes } = settings;
   const M = draws.length;
-  const weights = new Float32Array(D * M);
+  const D = width - Number(bias);
+  const weights = new Float32Array(width * M);
   for (const [column, drawn] of draws.entries()) {
-    for (let d = 0; d < D - Number(bias); d++) {
+    for (let d = 0; d < D; d++) {
       const words = philox([d >>> 2, column, drawn, 0], [seed, STREAM]);
-      weights[d * M + column] = normalFromWord(words[d & 3] as number);
+      const given = drawn === 0 ? planes?.[column * D + d] : undefined;
+      weights[d * M + column] = given ?? normalFromWord(words[d & 3] as number);
     }
   }
   return weights;

@@ -1,4 +1,5 @@
 import type { Door } from '../../attention/validate.js';
+import type { Rows } from '../family.js';
 import type { MixingRule } from './refine.js';
 
 /** Options of {@link learnHash}. */
@@ -30,19 +31,26 @@ export interface LearnHashOptions {
   readonly bias?: boolean;
   /** Of the first hyperplanes and of orders: an integer from 0 to 2^32 − 1. @default 0 */
   readonly seed?: number;
+  /** First hyperplanes of your own through the points' mean, `[tables·bits, D]` row after row, in place of a draw. */
+  readonly planes?: Rows;
 }
 
 const NAMES: Record<keyof LearnHashOptions, true> = {
   ...{ bits: true, tables: true, alpha: true, iterations: true, cost: true },
-  ...{ loss: true, solver: true, rule: true, bias: true, seed: true },
+  ...{ loss: true, solver: true, rule: true, bias: true, seed: true, planes: true },
 };
 
 /** Options filled in and checked. */
-export type LearnHashSettings = Required<LearnHashOptions>;
+export type LearnHashSettings = Required<Omit<LearnHashOptions, 'planes'>> & Pick<LearnHashOptions, 'planes'>;
 
-export function checkedSettings(options: LearnHashOptions, backend: string, door: Door): LearnHashSettings {
+export function checkedSettings(
+  options: LearnHashOptions,
+  backend: string,
+  D: number,
+  door: Door,
+): LearnHashSettings {
   door.known(options, NAMES);
-  const { alpha = 0.75, cost = 1 } = options;
+  const { alpha = 0.75, cost = 1, planes } = options;
   if (!(typeof alpha === 'number' && alpha >= 0 && alpha <= 1)) {
     throw door.range(`\`alpha\` must be a number from 0 to 1, got ${alpha}. Try 0.75.`);
   }
@@ -51,10 +59,15 @@ export function checkedSettings(options: LearnHashOptions, backend: string, door
   }
   const losses = ['squaredHinge', 'hinge', 'logistic', 'passiveAggressive'] as const;
   const solver = backend === 'cpu' ? 'dual' : 'newton';
+  const bits = door.integer('bits', options.bits ?? 16, 1, 32);
+  const tables = door.integer('tables', options.tables ?? 1, 1, 4096);
+  if (planes !== undefined && planes.length !== tables * bits * D) {
+    throw door.range(
+      `\`planes\` must have tables·bits·D = ${tables}·${bits}·${D} = ${tables * bits * D} numbers, got ${planes.length}.`,
+    );
+  }
   return {
-    ...{ alpha, cost },
-    bits: door.integer('bits', options.bits ?? 16, 1, 32),
-    tables: door.integer('tables', options.tables ?? 1, 1, 4096),
+    ...{ alpha, cost, bits, tables, ...(planes && { planes }) },
     iterations: door.integer('iterations', options.iterations ?? 2, 0, 100),
     loss: door.oneOf('loss', options.loss ?? 'squaredHinge', losses),
     solver: door.oneOf('solver', options.solver ?? solver, ['newton', 'dual']),

@@ -3,13 +3,15 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Door } from '../../attention/validate.js';
 import type { Program } from '../../webgpu/program.js';
 import { runProgram } from '../../webgpu/program.js';
-import { type HashFunctions, SCHEMES } from './schemes.js';
+import { type HashFunctions, type MinHashScheme, SCHEMES } from './schemes.js';
 
 /** Words that a workgroup walks over: longer sets are cut into pieces, which keep the device busy. */
 const PIECE = 2 ** 13;
 /** Most words and most numbers of signatures of a submission: 16 MiB each, well below any device's binding. */
 const BATCH = 2 ** 22;
 const LANES = 64;
+/** Integer operations of a hash and of its comparison with the least one. */
+const OPERATIONS: Readonly<Record<MinHashScheme, number>> = { fmix32: 10, datasketch: 33, 'csharp-fnv': 2 };
 
 /** A run of a set's words. */
 interface Piece {
@@ -71,7 +73,9 @@ async function runBatch(
       offsets: tf.tensor1d(offsets, 'int32'),
       constants: tf.tensor1d(new Int32Array(functions.constants), 'int32'),
     };
-    return runProgram('MinHash', minHashProgram(pieces.length, functions), inputs, { door })[0] as tf.Tensor;
+    return runProgram('MinHash', minHashProgram(pieces.length, all.length, functions), inputs, {
+      door,
+    })[0] as tf.Tensor;
   });
   try {
     return new Uint32Array((await door.values(signatures)) as Int32Array);
@@ -80,11 +84,15 @@ async function runBatch(
   }
 }
 
-/** The dispatch for `n` sets. Pure. */
-export function minHashProgram(n: number, { k, scheme }: Pick<HashFunctions, 'k' | 'scheme'>): Program {
+/** The dispatch for `n` sets of so many words together. Pure. */
+export function minHashProgram(
+  n: number,
+  words: number,
+  { k, scheme }: Pick<HashFunctions, 'k' | 'scheme'>,
+): Program {
   const tiles = Math.ceil(k / LANES);
   return {
-    key: `minhash:${n},${k},${scheme}`,
+    key: `minhash:${n},${words},${k},${scheme}`,
     outputs: { signatures: { shape: [n, k], dtype: 'int32' } },
     scratch: {},
     batches: [
@@ -98,6 +106,9 @@ export function minHashProgram(n: number, { k, scheme }: Pick<HashFunctions, 'k'
             params: { k, tiles },
             aliases: {},
             workgroups: n * tiles,
+            operations: OPERATIONS[scheme] * words * k,
+            // Words, where sets begin, constants of four words, and signatures.
+            bytes: 4 * (words + n + 1 + 4 * k + n * k),
           },
         ],
       },

@@ -1,0 +1,172 @@
+import { countBits } from './packedCodes.js';
+
+/** Slots of a block: as many as a word has bits. */
+export const BLOCK = 32;
+/** Counters of a block that are added to in registers: those of 2, 4, 8 and 16. */
+const IN_REGISTERS = 5;
+/** Planes that are added at a time. */
+const STEP = 16;
+
+/**
+ * Codes lying on their side: a plane is the same bit of 32 slots, in one word, so that 32 codes are compared with a query at
+ * a time. As codes x and q differ in |x| + |q| − 2·|x∧q| bits, only the planes of the query's ones are read, and
+ *
+ *   sum = bits − |x| + 2·|x∧q| = bits + |q| − distance
+ *
+ * is counted by carry-save addition: counter p holds bit p of 32 sums, and 16 planes go into it by 15 full adders of five
+ * operations each (Warren, "Hacker's delight", section 5-1: Harley and Seal's method).
+ */
+export class BitPlanes {
+  /** Bits of a code. */
+  readonly bits: number;
+  /** Bit p of the sums of the block that was added up last. */
+  private readonly counters: Int32Array;
+  /** A block after another: planes, one of zeros, and the counters of bits − |x|. */
+  private values = new Int32Array(0);
+  private count = 0;
+  private readonly pitch: number;
+
+  /** For codes of `tables` words of `bitsOfTable` bits each. */
+  constructor(
+    private readonly tables: number,
+    private readonly bitsOfTable: number,
+  ) {
+    this.bits = tables * bitsOfTable;
+    this.counters = new Int32Array(Math.max(IN_REGISTERS, Math.floor(Math.log2(2 * this.bits)) + 1));
+    this.pitch = this.bits + 1 + this.counters.length;
+  }
+
+  get bytes(): number {
+    return 4 * this.pitch * Math.ceil(this.count / BLOCK);
+  }
+
+  /** Takes the codes of slots that it does not have yet, of `count` codes in rows `pitch` words apart. */
+  update(codes: Int32Array, pitch: number, count: number): void {
+    const needed = Math.ceil(count / BLOCK) * this.pitch;
+    if (this.values.length < needed) {
+      const before = this.values;
+      this.values = new Int32Array(Math.max(needed, 2 * before.length));
+      this.values.set(before);
+    }
+    for (; this.count < count; this.count++) {
+      this.place(this.count, codes.subarray(this.count * pitch, (this.count + 1) * pitch));
+    }
+  }
+
+  /** The planes of a code's ones, filled up with the plane of zeros. */
+  planesOf(code: Int32Array): { readonly planes: Int32Array; readonly ones: number } {
+    const planes: number[] = [];
+    for (let plane = 0; plane < this.bits; plane++) {
+      if (((code[Math.floor(plane / this.bitsOfTable)] as number) >>> (plane % this.bitsOfTable)) & 1) {
+        planes.push(plane);
+      }
+    }
+    const filled = new Int32Array(Math.ceil(planes.length / STEP) * STEP).fill(this.bits);
+    filled.set(planes);
+    return { planes: filled, ones: planes.length };
+  }
+
+  /** Adds up planes of a block, and returns a word with a one for each slot whose sum is at least `bound`. */
+  sumsFrom(bound: number, block: number, planes: Int32Array): number {
+    const { counters, values, pitch, bits } = this;
+    const start = block * pitch;
+    for (let p = 0; p < counters.length; p++) {
+      counters[p] = values[start + bits + 1 + p] as number;
+    }
+    addPlanes(values, start, planes, counters);
+    let more = 0;
+    let equal = -1;
+    for (let p = counters.length - 1; p >= 0; p--) {
+      const counter = counters[p] as number;
+      if ((bound >>> p) & 1) {
+        equal &= counter;
+      } else {
+        more |= equal & counter;
+        equal &= ~counter;
+      }
+    }
+    return more | equal;
+  }
+
+  /** The sum of a slot of the block that was added up last. */
+  sum(lane: number): number {
+    let sum = 0;
+    for (let p = 0; p < this.counters.length; p++) {
+      sum |= (((this.counters[p] as number) >>> lane) & 1) << p;
+    }
+    return sum;
+  }
+
+  private place(slot: number, code: Int32Array): void {
+    const start = Math.floor(slot / BLOCK) * this.pitch;
+    const lane = slot % BLOCK;
+    let zeros = this.bits;
+    for (let table = 0; table < this.tables; table++) {
+      const word = code[table] as number;
+      zeros -= countBits(word);
+      this.write(start + table * this.bitsOfTable, word, this.bitsOfTable, lane);
+    }
+    this.write(start + this.bits + 1, zeros, this.counters.length, lane);
+  }
+
+  /** Writes each bit of a word to a lane of a plane of its own. */
+  private write(first: number, word: number, count: number, lane: number): void {
+    const { values } = this;
+    for (let bit = 0; bit < count; bit++) {
+      values[first + bit] = (values[first + bit] as number) | (((word >>> bit) & 1) << lane);
+    }
+  }
+}
+
+/** Adds twice the bits of planes, a multiple of 16 of them, to counters. */
+function addPlanes(values: Int32Array, start: number, planes: Int32Array, counters: Int32Array): void {
+  let [, twos, fours, eights, sixteens] = counters as unknown as [number, number, number, number, number];
+  let before = 0;
+  for (let i = 0; i < planes.length; i += 8) {
+    let a = plane(values, start, planes, i);
+    let b = plane(values, start, planes, i | 1);
+    const fourA = carry(twos, a, b);
+    twos = twos ^ a ^ b;
+    a = plane(values, start, planes, i | 2);
+    b = plane(values, start, planes, i | 3);
+    const fourB = carry(twos, a, b);
+    twos = twos ^ a ^ b;
+    const eightA = carry(fours, fourA, fourB);
+    fours = fours ^ fourA ^ fourB;
+    a = plane(values, start, planes, i | 4);
+    b = plane(values, start, planes, i | 5);
+    const fourC = carry(twos, a, b);
+    twos = twos ^ a ^ b;
+    a = plane(values, start, planes, i | 6);
+    b = plane(values, start, planes, i | 7);
+    const fourD = carry(twos, a, b);
+    twos = twos ^ a ^ b;
+    const eightB = carry(fours, fourC, fourD);
+    fours = fours ^ fourC ^ fourD;
+    const sixteen = carry(eights, eightA, eightB);
+    eights = eights ^ eightA ^ eightB;
+    if ((i & 8) === 0) {
+      before = sixteen;
+    } else {
+      let rest = carry(sixteens, before, sixteen);
+      sixteens = sixteens ^ before ^ sixteen;
+      for (let p = IN_REGISTERS; rest !== 0; p++) {
+        const counter = counters[p] as number;
+        counters[p] = counter ^ rest;
+        rest &= counter;
+      }
+    }
+  }
+  [counters[1], counters[2], counters[3], counters[4]] = [twos, fours, eights, sixteens];
+}
+
+/** A plane of the block that begins at `start`. */
+function plane(values: Int32Array, start: number, planes: Int32Array, i: number): number {
+  // Without a check for overflow, which the sum of two indices in range does not need.
+  return values[(start + (planes[i] as number)) | 0] as number;
+}
+
+/** The second bit of the sum of three bits. */
+function carry(a: number, b: number, c: number): number {
+  return (a & b) | ((a ^ b) & c);
+}
