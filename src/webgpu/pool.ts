@@ -47,7 +47,7 @@ export function distrustPool(pool: BufferPool): void {
 }
 
 /** Frees every spare buffer. Commands already submitted still find it. */
-function emptyPool(pool: BufferPool): void {
+export function emptyPool(pool: BufferPool): void {
   for (const buffers of pool.freeBuffers.values()) {
     for (const buffer of buffers.splice(0)) {
       pool.numFreeBuffers--;

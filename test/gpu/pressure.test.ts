@@ -13,6 +13,7 @@ import {
 } from '../../src/index.js';
 import { BinaryIndex, BruteForceIndex } from '../../src/search/index.js';
 import { currentDevice } from '../../src/webgpu/backend.js';
+import { type BufferPool, emptyPool } from '../../src/webgpu/pool.js';
 import { DEFAULT_TRAITS } from '../../src/webgpu/traits.js';
 import { largestError } from '../accuracy.js';
 import { BACKENDS, onBackend } from '../call.js';
@@ -28,12 +29,8 @@ if (!LONG) {
   console.info('skipped: 1,048,576 tokens take a software adapter minutes. LSH_LONG=1 runs them.');
 }
 
-interface Pool {
-  readonly numUsedBuffers: number;
-  readonly numBytesUsed: number;
-}
-
-const pool = () => (tf.backend() as WebGPUBackend).bufferManager as unknown as Pool;
+const pool = () =>
+  (tf.backend() as WebGPUBackend).bufferManager as unknown as BufferPool & { numUsedBuffers: number };
 
 /** tfjs has submitted what it had recorded, and given back what that needed. */
 async function flushed(): Promise<void> {
@@ -79,12 +76,13 @@ describe.runIf(BACKENDS.includes('webgpu'))('little memory', () => {
         return createBuffer.call(device, descriptor);
       };
       try {
-        // A length of its own each time: no buffer of the pool fits.
+        // A length of its own each time: nothing of the call is kept from another.
         for (let round = 1; ; round++) {
           most = Number.POSITIVE_INFINITY;
           const x = tf.tensor(normals(2 * (40 + round) * 8, round), [2, 40 + round, 8]);
           tf.mul(x, 1).dispose(); // uploaded
           await flushed();
+          emptyPool(pool()); // so that every buffer has to be made
           const before = taken();
           made = 0;
           most = round - 1;
