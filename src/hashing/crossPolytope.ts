@@ -1,7 +1,7 @@
 import { Door } from '../attention/validate.js';
 import type { Alternative } from './combinations.js';
 import type { FamilyConfig, VectorFamily } from './family.js';
-import { linearFamily, type Reading } from './linearFamily.js';
+import { linearFamily, MOST_NUMBERS, type Reading } from './linearFamily.js';
 import { gaussianProjection, hadamardProjection } from './projection.js';
 
 /** Options of {@link crossPolytope}. */
@@ -35,12 +35,18 @@ const MOST_BUCKETS = 2 ** 31;
 export function crossPolytope(options: CrossPolytopeOptions): VectorFamily {
   const door = new Door('crossPolytope');
   door.known(options, NAMES);
-  const D = door.integer('D', options.D, 1);
+  const D = door.integer('D', options.D, 1, MOST_NUMBERS);
   const tables = door.integer('tables', options.tables ?? 8, 1, 4096);
   const seed = door.integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1);
   const rotation = door.oneOf('rotation', options.rotation ?? 'gaussian', ['gaussian', 'hadamard']);
   const factors = door.factors(options.numBuckets ?? 64, MOST_BUCKETS);
-  const shape = { D, R: tables, F: factors.reduce((sum, f) => sum + f / 2, 0) };
+  const F = factors.reduce((sum, f) => sum + f / 2, 0);
+  door.affordable(
+    'numbers of rotations',
+    tables * F * D,
+    'Use fewer tables, or buckets in factors such as [64, 64].',
+  );
+  const shape = { D, R: tables, F };
   const draw = { gaussian: gaussianProjection, hadamard: hadamardProjection };
   return linearFamily(
     {
@@ -50,7 +56,7 @@ export function crossPolytope(options: CrossPolytopeOptions): VectorFamily {
       tables,
       bits: 0,
     },
-    draw[rotation](shape, seed),
+    { D, F, draw: () => draw[rotation](shape, seed) },
     corners(factors),
   );
 }

@@ -71,12 +71,16 @@ function afterEach(x: Tensor2D, end: number): Tensor2D {
   return tf.concat2d([tf.slice(x, [0, 1], [B, L - 1]), tf.fill([B, 1], end, 'int32')], 1);
 }
 
+function classNumbers(given: readonly unknown[], door: Door): number[] {
+  return given.map((label) => door.integer('labels', label as number, 0, 2 ** 31 - 1));
+}
+
 /**
  * The loss of classes, as transformers has it: of int32 labels `[B]` cross-entropy, of float32 ones `[B, num_labels]`
  * binary cross-entropy of each, and of float32 ones `[B]`, for one class, the mean squared error.
  */
 export function classLoss(logits: Tensor, given: Tensor | readonly number[], door: Door): Scalar {
-  const labels = Array.isArray(given) ? tf.tensor1d(given as number[], 'int32') : (given as Tensor);
+  const labels = Array.isArray(given) ? tf.tensor1d(classNumbers(given, door), 'int32') : (given as Tensor);
   door.tensor('labels', labels, ['int32', 'float32']);
   const [B, classes] = logits.shape as [number, number];
   if (labels.dtype === 'int32' && labels.shape.join() === `${B}`) {

@@ -45,8 +45,9 @@ async function parsed(json: object, config: object, place: string, door: Door): 
   try {
     return new loaded.Tokenizer(json, config);
   } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : cause;
-    throw door.failure(`${FILE} in ${place} is no tokenizer that ${PACKAGE} reads: ${problem}.`, { cause });
+    // A TypeError is the package's own surprise at a file, and tells people nothing.
+    const problem = cause instanceof Error && !(cause instanceof TypeError) ? `: ${cause.message}` : '';
+    throw door.failure(`${FILE} in ${place} is no tokenizer that ${PACKAGE} reads${problem}.`, { cause });
   }
 }
 
