@@ -595,8 +595,8 @@ export class Door {
     return naming(new RangeError(`${this.name}: ${message}`, options));
   }
 
-  kind(message: string): TypeError {
-    return naming(new TypeError(`${this.name}: ${message}`));
+  kind(message: string, options?: ErrorOptions): TypeError {
+    return naming(new TypeError(`${this.name}: ${message}`, options));
   }
 
   /** What is wrong with the environment, not with a value. */

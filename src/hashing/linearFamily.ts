@@ -11,8 +11,10 @@ import type { Projection } from './projection.js';
 /** Most numbers of a vector that a family hashes. */
 export const MOST_NUMBERS = 65536;
 
-/** Vectors projected at a time: what they are projected to stays in the cache. */
+/** Vectors projected at a time: what they are projected to stays in the cache … */
 const BLOCK = 64;
+/** … and in memory, where a table has many buckets. */
+const MOST_PROJECTED = 2 ** 22;
 
 /** How a linear family reads the F columns of a table. */
 export interface Reading {
@@ -42,18 +44,19 @@ interface Drawing {
 export function linearFamily(identity: Identity, { D, F, draw }: Drawing, reading: Reading): VectorFamily {
   const { tables } = identity;
   const columns = tables * F;
+  const block = Math.max(1, Math.min(BLOCK, Math.floor(MOST_PROJECTED / columns)));
   const N = reading.factors.reduce((product, f) => product * f, 1);
   let drawn: { readonly projection: Projection; readonly y: Float64Array } | undefined;
   const use = () => {
-    drawn ??= { projection: draw(), y: new Float64Array(BLOCK * columns) };
+    drawn ??= { projection: draw(), y: new Float64Array(block * columns) };
     return drawn;
   };
   const hash = (rows: Rows) => {
     const { projection, y } = use();
     const n = rows.length / D;
     const codes = new Int32Array(tables * n);
-    for (let first = 0; first < n; first += BLOCK) {
-      const count = Math.min(BLOCK, n - first);
+    for (let first = 0; first < n; first += block) {
+      const count = Math.min(block, n - first);
       projection.project(rows, first, count, y);
       for (let row = 0; row < count; row++) {
         for (let table = 0; table < tables; table++) {

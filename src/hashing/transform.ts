@@ -49,6 +49,9 @@ export function hadamardTransform(x: Tensor): Tensor {
       `the last axis of \`x\` must be a power of two, got the shape [${x.shape}]. Pad it with zeros.`,
     );
   }
+  if (x.size === 0) {
+    return tf.clone(x);
+  }
   const transform = tf.customGrad((x) => ({
     value: butterflies(x as Tensor, length),
     gradFunc: (dy: Tensor) => butterflies(dy, length),

@@ -132,6 +132,7 @@ export abstract class ProjectedAttention extends layers.Layer {
   }
 
   private addProjection(name: string, from: number, to: number): void {
+    this.door.affordable(`numbers of \`${name}/kernel\``, from * to, 'Use fewer heads, or fewer features.');
     const { kernel, bias } = this.weightSettings;
     const weight = (part: string, shape: number[], { initializer, regularizer, constraint }: WeightRules) =>
       this.addWeight(`${name}/${part}`, shape, 'float32', initializer, regularizer, true, constraint);

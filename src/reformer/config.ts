@@ -1,4 +1,4 @@
-import { Door, MAX_DEPTH, MAX_HASHES } from '../attention/validate.js';
+import { Door, MAX_DEPTH, MAX_HASHES, show } from '../attention/validate.js';
 import { checkTogether } from './consistency.js';
 import { ConfigReader, type Json } from './fields.js';
 import { checkRead } from './parameters.js';
@@ -141,10 +141,22 @@ export function readConfig(json: unknown): ReformerConfig {
     ...readSizes(read),
     ...readAttention(read),
     ...readOwn(read),
-    others: read.others(['transformers_version']),
+    others: checkedOthers(door, read.others(['transformers_version'])),
   };
   checkTogether(config, door);
   return config;
+}
+
+/** Fields that nothing here reads; they are written back, and so must be JSON. */
+function checkedOthers(door: Door, others: Json): Json {
+  for (const [name, value] of Object.entries(others)) {
+    try {
+      JSON.stringify(value);
+    } catch (cause) {
+      throw door.kind(`\`${name}\` must be JSON, got ${show(value)}. Leave it out.`, { cause });
+    }
+  }
+  return others;
 }
 
 /** The object that belongs into `config.json`. What transformers does not know is left out where it is transformers' way. */

@@ -25,7 +25,7 @@ import { keptFactor } from '../oracle/dropout.js';
 import { local } from '../oracle/local.js';
 import { at, type Letters, type Numbers, toFloat32 } from '../oracle/shape.js';
 import { expectFinite, fuzz, outcome, valuesOf } from './fuzz.js';
-import { floats, junk, mostly, optionsOf, Wanted, withReal } from './junk.js';
+import { floats, junk, mostly, optionsOf, rarely, Wanted, withReal } from './junk.js';
 
 /** On WebGPU depths stay the same: pipelines take far longer to compile than to run. */
 function shapesOn(backend: Backend): fc.Arbitrary<Letters & { readonly rank: number; readonly Lk: number }> {
@@ -178,7 +178,11 @@ describe.each(BACKENDS)('on %s', (backend) => {
         expectFinite(out, 'out');
         expectFinite(lse, 'lse');
         if (inputs.size <= 1) {
-          await expectLsh(one as unknown as Parameters<typeof expectLsh>[0], x, y, { out, lse, buckets });
+          await expectLsh({ inputs, options: given as Record<string, unknown>, extra: one.extra }, x, y, {
+            out,
+            lse,
+            buckets,
+          });
         }
         return true;
       }),
@@ -190,7 +194,7 @@ describe.each(BACKENDS)('on %s', (backend) => {
     fc.record({
       inputs: inputsOn(backend),
       options: optionsOf(common),
-      spoilt: fc.option(junk, { freq: 20, nil: undefined }),
+      spoilt: rarely(junk),
     }),
     ({ inputs, options: given, spoilt }) => {
       const { shape, seed, size } = inputs;
@@ -235,7 +239,7 @@ describe.each(BACKENDS)('on %s', (backend) => {
       inputs: inputsOn(backend),
       options: optionsOf(common),
       pairs: fc.boolean(),
-      spoilt: fc.option(junk, { freq: 20, nil: undefined }),
+      spoilt: rarely(junk),
     }),
     ({ inputs, options: given, pairs, spoilt }) => {
       const { shape, seed, size } = inputs;
@@ -290,7 +294,7 @@ describe.each(BACKENDS)('on %s', (backend) => {
         chunksAfter: fc.integer({ min: 0, max: 3 }),
         boundary: fc.constantFrom('stop', 'stop', 'wrap'),
       }),
-      spoilt: fc.option(junk, { freq: 20, nil: undefined }),
+      spoilt: rarely(junk),
     }),
     ({ inputs, options: given, spoilt }) => {
       const { shape, seed, size } = inputs;

@@ -56,7 +56,7 @@ describe.each(BACKENDS)('on %s', (backend) => {
         }
         return answer !== undefined || device !== undefined;
       }),
-    { backend, share: backend === 'cpu' ? 1 : 0.1 },
+    { backend, share: backend === 'cpu' ? 1 : 0.1, answers: backend === 'webgpu' },
   );
 });
 

@@ -66,10 +66,10 @@ const path = fc.array(fc.nat(1000), { minLength: 1, maxLength: 5 });
 const edit = { path, value, act: fc.nat(5) };
 const damage: fc.Arbitrary<Damage> = fc.oneof(
   {
-    weight: 3,
+    weight: 6,
     arbitrary: fc.record({
       kind: fc.constant('flip' as const),
-      places: fc.array(place, { minLength: 1, maxLength: 4 }),
+      places: fc.array(place, { minLength: 1, maxLength: 3 }),
     }),
   },
   {

@@ -22,13 +22,13 @@ export class Wanted {
   }
 }
 
-/** Normal numbers of a size, as a float32 tensor. */
+/** Normal numbers of a size, as a float32 tensor; + 0 leaves no −0, which sums do not keep. */
 export function floats(shape: readonly number[], seed: number, size = 1): Wanted {
   const count = shape.reduce((product, n) => product * n, 1);
   return new Wanted(
     shape,
     'float32',
-    normals(count, seed).map((x) => x * size),
+    normals(count, seed).map((x) => x * size + 0),
   );
 }
 
@@ -80,10 +80,15 @@ export function mostly<T>(valid: fc.Arbitrary<T>, every = 15): fc.Arbitrary<T> {
   return fc.oneof({ weight: every, arbitrary: valid }, { weight: 1, arbitrary: strange });
 }
 
+/** Mostly nothing. */
+export function rarely<T>(strange: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
+  return fc.oneof({ weight: 15, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: strange });
+}
+
 /** Options, some of those in `valid`; in one of four cases one is junk, or not an option at all. */
 export function optionsOf<T extends Record<string, fc.Arbitrary<unknown>>>(
   valid: T,
-  requiredKeys: (keyof T)[] = [],
+  requiredKeys: (keyof T & string)[] = [],
 ): fc.Arbitrary<Record<string, unknown>> {
   const surplus = ['surplus', 'toString', 'constructor', 'numhashes'];
   const spoilt = fc.tuple(fc.constantFrom(...Object.keys(valid), ...surplus), junk);
@@ -92,6 +97,12 @@ export function optionsOf<T extends Record<string, fc.Arbitrary<unknown>>>(
     .tuple(given, fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: spoilt }))
     .map(([options, spoil]) => (spoil === null ? options : { ...options, [spoil[0]]: spoil[1] }));
   return mostly(whole, 40);
+}
+
+/** Whether numbers of options ask for more than a test should take, and no rule forbids: some memories hold that. */
+export function isLarge(options: unknown, names: readonly string[]): boolean {
+  const given = (options ?? {}) as Record<string, unknown>;
+  return names.some((name) => typeof given[name] === 'number' && given[name] >= 2 ** 20);
 }
 
 /** The value with all that it wants made: tensors, which are disposed at the end. */

@@ -4,7 +4,6 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, normalize } from 'node:path';
 import { chromium } from 'playwright-core';
-import { findChromium } from '../../scripts/chromium.mjs';
 
 const TYPES: Readonly<Record<string, string>> = {
   html: 'text/html',
@@ -33,15 +32,12 @@ async function served<T>(folder: string, during: (address: string) => Promise<T>
 
 /** The first line that a page of a folder logs, or its error. */
 export async function firstLine(folder: string, page: string): Promise<string> {
-  const found = findChromium();
-  if (found === undefined) {
-    throw new Error(
-      'No Chromium starts here. Install your system’s, or set LSH_CHROMIUM to the path of one.',
-    );
+  const executablePath = process.env.LSH_CHROMIUM;
+  if (executablePath === undefined) {
+    throw new Error('Set LSH_CHROMIUM to the path of a Chromium, as npm test does.');
   }
   const browser = await chromium.launch({
-    executablePath: found.path,
-    env: { ...process.env, ...found.env } as Record<string, string>,
+    executablePath,
     args: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--no-sandbox'],
   });
   try {
