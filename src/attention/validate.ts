@@ -552,7 +552,7 @@ export class Door {
   /** A function, or nothing. */
   callback<T>(option: string, value: T | undefined): T | undefined {
     if (value !== undefined && typeof value !== 'function') {
-      throw this.kind(`\`${option}\` must be a function, got ${show(value)}.`);
+      throw this.kind(`\`${option}\` must be a function, got ${typeof value}.`);
     }
     return value;
   }
