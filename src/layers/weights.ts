@@ -46,8 +46,10 @@ export class WeightSettings {
       try {
         denseOf([[name, value]]);
       } catch (cause) {
+        // A TypeError is tfjs's own surprise, and tells people nothing.
+        const reason = cause instanceof Error && !(cause instanceof TypeError) ? ` ${cause.message}` : '';
         throw door.range(
-          `\`${name}\` must be the name or the object of one that tf.layers has, got ${show(value)}.`,
+          `\`${name}\` must be the name or the object of one that tf.layers has, got ${show(value)}.${reason}`,
           { cause },
         );
       }

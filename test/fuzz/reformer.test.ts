@@ -86,7 +86,8 @@ fuzz(
     expect(readConfig(read.value)).toEqual(read.value);
     // What no Reformer reads is kept as far as JSON can hold it.
     const again = readConfig(JSON.parse(JSON.stringify(written?.value)));
-    expect({ ...again, others: {} }).toEqual({ ...read.value, others: {} });
+    const text = (config: object) => JSON.stringify({ ...config, others: {} }); // in which −0 is 0
+    expect(text(again)).toBe(text(read.value));
     expect(count?.value).toBeGreaterThan(0);
     expect([...(shapes?.value.values() ?? [])].flat().every((n) => Number.isInteger(n) && n > 0)).toBe(true);
     return true;
