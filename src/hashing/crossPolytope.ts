@@ -1,7 +1,7 @@
 import { Door } from '../attention/validate.js';
 import type { Alternative } from './combinations.js';
 import type { FamilyConfig, VectorFamily } from './family.js';
-import { linearFamily, MOST_NUMBERS, type Reading } from './linearFamily.js';
+import { linearFamily, type Reading } from './linearFamily.js';
 import { gaussianProjection, hadamardProjection } from './projection.js';
 
 /** Options of {@link crossPolytope}. */
@@ -35,7 +35,7 @@ const MOST_BUCKETS = 2 ** 31;
 export function crossPolytope(options: CrossPolytopeOptions): VectorFamily {
   const door = new Door('crossPolytope');
   door.known(options, NAMES);
-  const D = door.integer('D', options.D, 1, MOST_NUMBERS);
+  const D = door.integer('D', options.D, 1);
   const tables = door.integer('tables', options.tables ?? 8, 1, 4096);
   const seed = door.integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1);
   const rotation = door.oneOf('rotation', options.rotation ?? 'gaussian', ['gaussian', 'hadamard']);

@@ -1,6 +1,6 @@
 import { Door, show } from '../attention/validate.js';
 import type { FamilyConfig, FamilyWeights, Rows, VectorFamily } from './family.js';
-import { linearFamily, MOST_NUMBERS, type Reading } from './linearFamily.js';
+import { linearFamily, type Reading } from './linearFamily.js';
 import {
   gaussianProjection,
   hadamardProjection,
@@ -54,7 +54,7 @@ const NAMES: Record<keyof HyperplaneOptions, true> = {
 export function hyperplanes(options: HyperplaneOptions): VectorFamily {
   const door = new Door('hyperplanes');
   door.known(options, NAMES);
-  const D = door.integer('D', options.D, 1, MOST_NUMBERS);
+  const D = door.integer('D', options.D, 1);
   const bits = door.integer('bits', options.bits ?? 16, 1, 32);
   const tables = door.integer('tables', options.tables ?? 8, 1, 4096);
   const seed = door.integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1);

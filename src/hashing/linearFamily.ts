@@ -8,9 +8,6 @@ import { type Alternative, cheapestChanges } from './combinations.js';
 import type { Rows, VectorFamily } from './family.js';
 import type { Projection } from './projection.js';
 
-/** Most numbers of a vector that a family hashes. */
-export const MOST_NUMBERS = 65536;
-
 /** Vectors projected at a time: what they are projected to stays in the cache … */
 const BLOCK = 64;
 /** … and in memory, where a table has many buckets. */
