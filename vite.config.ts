@@ -1,7 +1,9 @@
 import { defineConfig } from 'vite';
+import { leanWgsl } from './scripts/leanWgsl.mjs';
 
 /** The library: one ES module an entry, WGSL inlined, everything from npm left outside. */
 export default defineConfig({
+  plugins: [leanWgsl],
   build: {
     target: 'es2022',
     minify: false,
@@ -17,6 +19,10 @@ export default defineConfig({
       },
       formats: ['es'],
     },
-    rolldownOptions: { external: /^(?!\.{0,2}\/)(?!src\/)[@a-z]/ },
+    rolldownOptions: {
+      external: /^(?!\.{0,2}\/)(?!src\/)[@a-z]/,
+      // What entries share, under names that stay from build to build: the list of published files is tested.
+      output: { chunkFileNames: 'chunks/[name].js' },
+    },
   },
 });

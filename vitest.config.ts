@@ -18,7 +18,7 @@ export default defineConfig({
       {
         test: {
           name: 'gpu',
-          include: ['test/{gpu,golden,property}/**/*.test.ts'],
+          include: ['test/{gpu,golden,property,fuzz}/**/*.test.ts'],
           setupFiles: ['test/setupGpu.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -29,6 +29,7 @@ export async function build() {
     'src',
     'kernels',
     'vite.config.ts',
+    'scripts/leanWgsl.mjs',
     'tsconfig.json',
     'tsconfig.build.json',
     'package.json',

@@ -39,20 +39,11 @@ const STEPS = {
     }
     return code;
   },
-  browser: async () => {
-    const { findChromium } = await import('./chromium.mjs');
-    const chromium = findChromium();
-    if (chromium === undefined) {
-      say('No Chromium starts here. Install your system’s chromium, or set LSH_CHROMIUM to the path of one.');
-      return 1;
-    }
-    say(`— Chromium: ${chromium.path}`);
-    return await vitest(['--project', 'browser'], { ...chromium.env, LSH_CHROMIUM: chromium.path });
-  },
+  browser: () => inChromium(['--project', 'browser']),
   package: async () =>
     (await command('publint', ['--strict'])) ||
     (await command('@arethetypeswrong/cli', ['--pack', '.', '--profile', 'esm-only', '--quiet'], 'attw')) ||
-    (await vitest(['--project', 'node', 'test/package'])),
+    (await inChromium(['--project', 'node', 'test/package'])),
   // One after the other: each takes the whole adapter.
   examples: () =>
     vitest(['--project', 'node', '--no-file-parallelism', 'test/examples'], { LSH_ADAPTER: adapters()[0] }),
@@ -83,6 +74,18 @@ for (const { name, passed, seconds } of results) {
 const failed = results.filter(({ passed }) => !passed).length;
 console.log(`${results.length - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
+
+/** Tests that need a browser. */
+async function inChromium(args) {
+  const { findChromium } = await import('./chromium.mjs');
+  const chromium = findChromium();
+  if (chromium === undefined) {
+    say('No Chromium starts here. Install your system’s chromium, or set LSH_CHROMIUM to the path of one.');
+    return 1;
+  }
+  say(`— Chromium: ${chromium.path}`);
+  return await vitest(args, { ...chromium.env, LSH_CHROMIUM: chromium.path });
+}
 
 /** Adapters to test on: the one asked for, else the software adapters that there are, the fast one first. */
 function adapters() {

@@ -21,6 +21,10 @@ export interface AutotuneOptions {
   readonly onProgress?: (done: { readonly measured: number; readonly of: number }) => void;
 }
 
+const NAMES: Record<keyof AutotuneOptions, true> = {
+  ...{ heads: true, length: true, depth: true, runs: true, onProgress: true },
+};
+
 /** One measurement of {@link autotune}. */
 export interface TunedVariant extends Variant {
   /** What it is a way to do. */
@@ -48,6 +52,8 @@ export interface TuningReport {
  */
 export async function autotune(options: AutotuneOptions = {}): Promise<TuningReport> {
   const door = new Door('autotune');
+  door.known(options, NAMES);
+  door.callback('onProgress', options.onProgress);
   const device = deviceFor(door);
   const H = door.integer('heads', options.heads ?? 8, 1);
   const L = door.integer('length', options.length ?? 2048, 1);
@@ -90,13 +96,14 @@ export async function autotune(options: AutotuneOptions = {}): Promise<TuningRep
  * Uses what {@link autotune} found earlier, on this device or one of the same adapter.
  *
  * @returns false, and changes nothing, where it was found on another adapter.
- * @throws Error where the backend is not WebGPU.
+ * @throws Error where the backend is not WebGPU, TypeError for what is no report.
  */
 export function useTuning(report: Pick<TuningReport, 'adapter' | 'tuning'>): boolean {
-  const device = deviceFor(new Door('useTuning'));
-  const same = report.adapter === nameOf(device);
+  const door = new Door('useTuning');
+  const device = deviceFor(door);
+  const same = door.object('report', report).adapter === nameOf(device);
   if (same) {
-    setTuning(device, report.tuning);
+    setTuning(device, door.object('tuning', report.tuning));
   }
   return same;
 }

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BACKEND } from '../webgpu/backend.js';
 import type { LshAttentionOptions } from './options.js';
-import { plan } from './plan.js';
+import { planCall } from './plan.js';
 import type { Shape } from './settings.js';
+import { Door, show } from './validate.js';
 
 /** What {@link predictCost} predicts, in operations at the rate of dense attention on the same backend. */
 export interface PredictedCost {
@@ -44,11 +45,15 @@ export function predictCost(
   options: LshAttentionOptions = {},
   backend: string = tf.getBackend(),
 ): PredictedCost {
+  const door = new Door('predictCost');
+  if (typeof backend !== 'string') {
+    throw door.kind(`\`backend\` must be the name of one, got ${show(backend)}. Try tf.getBackend().`);
+  }
   const {
     shape: { B, H, L, D, E },
     settings,
     operations,
-  } = plan(shape, options);
+  } = planCall(door, shape, options);
   const onKernels = backend === BACKEND;
   const { attend, hash, round } = onKernels ? RATES.kernels : RATES.composed;
   const lsh = operations.attend / attend + operations.hash / hash + settings.R * round;

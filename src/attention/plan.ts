@@ -73,10 +73,20 @@ export function plan(
   options: LshAttentionOptions = {},
   device: Partial<DeviceTraits> = {},
 ): AttentionPlan {
-  const door = new Door('plan');
-  const letters = door.letters({ B: 1, H: 1, E: shape.D, ...shape });
+  return planCall(new Door('plan'), shape, options, device);
+}
+
+/** {@link plan} for a function of another name. */
+export function planCall(
+  door: Door,
+  shape: Pick<Shape, 'L' | 'D'> & Partial<Shape>,
+  options: LshAttentionOptions,
+  device: Partial<DeviceTraits> = {},
+): AttentionPlan {
+  const { B: batch = 1, H: heads = 1, L: length, D, E = D } = door.object('shape', shape);
+  const letters = door.letters({ B: batch, H: heads, L: length, D, E });
   const settings = door.settings(letters, options);
-  const traits = { ...DEFAULT_TRAITS, ...device };
+  const traits = traitsGiven(door, device);
   const ofOp = (name: OpName) =>
     planOp(name, name === 'LshBuckets' ? letters : padded(letters), settings, traits, door);
   const hash = settings.hashed ? [ofOp('LshBuckets')] : [];
@@ -101,6 +111,23 @@ export function plan(
     toString: () => describe(result),
   };
   return result;
+}
+
+/** What is said of a device, and for the rest what every device offers. */
+function traitsGiven(door: Door, device: Partial<DeviceTraits>): DeviceTraits {
+  const given = door.object('device', device);
+  const limit = (
+    name: 'maxStorageBufferBindingSize' | 'maxBufferSize' | 'maxComputeWorkgroupsPerDimension',
+  ) => door.integer(name, given[name] ?? DEFAULT_TRAITS[name], 1);
+  return {
+    maxStorageBufferBindingSize: limit('maxStorageBufferBindingSize'),
+    maxBufferSize: limit('maxBufferSize'),
+    maxComputeWorkgroupsPerDimension: limit('maxComputeWorkgroupsPerDimension'),
+    subgroupSize: door.integer('subgroupSize', given.subgroupSize ?? DEFAULT_TRAITS.subgroupSize, 0),
+    f16: door.flag('f16', given.f16 ?? DEFAULT_TRAITS.f16),
+    software: door.flag('software', given.software ?? DEFAULT_TRAITS.software),
+    ...(given.tuning && { tuning: given.tuning }),
+  };
 }
 
 function operationsOf({ B, H, L, D, E }: Shape, settings: Settings): AttentionPlan['operations'] {

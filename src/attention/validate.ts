@@ -159,7 +159,7 @@ export class Door {
   settings(shape: Shape, options: LshAttentionOptions): Settings {
     this.known(options, NAMES);
     const { B, H, L, D } = shape;
-    const family = this.family(options, D);
+    const family = this.hash(options, D);
     const R = this.integer(
       'numHashes',
       family?.tables ?? options.numHashes ?? DEFAULTS.numHashes,
@@ -319,16 +319,11 @@ export class Door {
   }
 
   /** A family of hash functions in place of rotations, if one is given. */
-  private family(options: LshAttentionOptions, D: number): VectorFamily | undefined {
-    const { hash } = options;
-    if (hash === undefined) {
+  private hash(options: LshAttentionOptions, D: number): VectorFamily | undefined {
+    if (options.hash === undefined) {
       return undefined;
     }
-    if (typeof hash !== 'object' || hash === null || typeof hash.hashTensor !== 'function') {
-      throw this.kind(
-        `\`hash\` must be a family of hash functions for vectors, got ${show(hash)}. Try hyperplanes({ D: ${D} }) of tfjs-lsh-attention/search.`,
-      );
-    }
+    const hash = this.family('hash', options.hash, D);
     for (const name of ['numHashes', 'numBuckets', 'rotation', 'rotations', 'buckets'] as const) {
       if (options[name] !== undefined) {
         throw this.range(
@@ -336,15 +331,27 @@ export class Door {
         );
       }
     }
-    if (hash.D !== D) {
-      throw this.range(`\`hash\` must be made for vectors of D = ${D} numbers, got D = ${hash.D}.`);
-    }
     if (hash.N > MAX_BUCKETS) {
       throw this.range(
         `\`hash\` must have at most 2^20 codes, got ${hash.N}. Use fewer bits, or fewer buckets.`,
       );
     }
     return hash;
+  }
+
+  /** Hash functions for vectors of D numbers. */
+  family(option: string, value: VectorFamily, D: number): VectorFamily {
+    if (typeof value !== 'object' || value === null || typeof value.hashTensor !== 'function') {
+      throw this.kind(
+        `\`${option}\` must be a family of hash functions for vectors, got ${show(value)}. Try hyperplanes({ D: ${D} }) of tfjs-lsh-attention/search.`,
+      );
+    }
+    if (value.D !== D) {
+      throw this.range(
+        `\`${option}\` must be made for vectors of D = ${D} numbers, got D = ${show(value.D)}.`,
+      );
+    }
+    return value;
   }
 
   private buckets(given: LshAttentionOptions['numBuckets'], L: number, C: number): BucketPlan {
@@ -376,11 +383,13 @@ export class Door {
     return factors;
   }
 
-  private affordable(what: string, count: number): void {
+  affordable(
+    what: string,
+    count: number,
+    wayOut = 'Use fewer rounds, factored buckets such as numBuckets: [64, 128], or a smaller batch.',
+  ): void {
     if (count > MAX_ELEMENTS) {
-      throw this.range(
-        `the call would need ${count} ${what}, more than 2^30. Use fewer rounds, factored buckets such as numBuckets: [64, 128], or a smaller batch.`,
-      );
+      throw this.range(`the call would need ${count} ${what}, more than 2^30. ${wayOut}`);
     }
   }
 
@@ -524,6 +533,47 @@ export class Door {
     return value;
   }
 
+  /** An array, a typed array, or what else has a length. */
+  list<T>(option: string, value: ArrayLike<T>): ArrayLike<T> {
+    const length = typeof value === 'object' && value !== null ? value.length : -1;
+    if (!Number.isInteger(length) || length < 0) {
+      throw this.kind(`\`${option}\` must be a list, got ${show(value)}. Try an array.`);
+    }
+    return value;
+  }
+
+  iterable<T>(option: string, value: Iterable<T>): Iterable<T> {
+    if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) {
+      throw this.kind(`\`${option}\` must be an iterable, got ${show(value)}. Try an array.`);
+    }
+    return value;
+  }
+
+  /** A function, or nothing. */
+  callback<T>(option: string, value: T | undefined): T | undefined {
+    if (value !== undefined && typeof value !== 'function') {
+      throw this.kind(`\`${option}\` must be a function, got ${typeof value}.`);
+    }
+    return value;
+  }
+
+  /** An AbortSignal, or nothing. */
+  signal(value: AbortSignal | undefined): AbortSignal | undefined {
+    if (value !== undefined && !(value instanceof AbortSignal)) {
+      throw this.kind(
+        `\`signal\` must be an AbortSignal, got ${show(value)}. Try new AbortController().signal.`,
+      );
+    }
+    return value;
+  }
+
+  object<T>(option: string, value: T): T {
+    if (typeof value !== 'object' || value === null) {
+      throw this.kind(`\`${option}\` must be an object, got ${show(value)}.`);
+    }
+    return value;
+  }
+
   oneOf<T extends string>(option: string, value: T, choices: readonly T[]): T {
     if (!choices.includes(value)) {
       throw this.range(
@@ -534,22 +584,19 @@ export class Door {
   }
 
   known(options: object, names: Readonly<Record<string, true>>): void {
-    if (typeof options !== 'object' || options === null) {
-      throw this.kind(`\`options\` must be an object, got ${show(options)}.`);
-    }
-    for (const name of Object.keys(options)) {
-      if (!(name in names)) {
+    for (const name of Object.keys(this.object('options', options))) {
+      if (!Object.hasOwn(names, name)) {
         throw this.kind(`there is no option \`${name}\`. The options are ${Object.keys(names).join(', ')}.`);
       }
     }
   }
 
-  range(message: string): RangeError {
-    return naming(new RangeError(`${this.name}: ${message}`));
+  range(message: string, options?: ErrorOptions): RangeError {
+    return naming(new RangeError(`${this.name}: ${message}`, options));
   }
 
-  kind(message: string): TypeError {
-    return naming(new TypeError(`${this.name}: ${message}`));
+  kind(message: string, options?: ErrorOptions): TypeError {
+    return naming(new TypeError(`${this.name}: ${message}`, options));
   }
 
   /** What is wrong with the environment, not with a value. */
@@ -558,12 +605,23 @@ export class Door {
   }
 }
 
-function show(value: unknown): string {
-  if (typeof value === 'string') {
-    return `'${value}'`;
+/** Elements of a list that an error shows. */
+const MOST_SHOWN = 8;
+
+/** A value for people, in few words whatever it is; lists in lists are told as such. */
+export function show(value: unknown): string {
+  if (Array.isArray(value)) {
+    const first = value.slice(0, MOST_SHOWN).map((one) => (Array.isArray(one) ? 'a list' : show(one)));
+    return `[${[...first, ...(value.length > MOST_SHOWN ? ['…'] : [])].join(', ')}]`;
   }
-  if (typeof value === 'object' && value !== null) {
-    return Array.isArray(value) ? `[${value.map(show).join(', ')}]` : 'an object';
+  switch (typeof value) {
+    case 'string':
+      return `'${value}'`;
+    case 'function':
+      return 'a function';
+    case 'object':
+      return value === null ? 'null' : 'an object';
+    default:
+      return String(value);
   }
-  return String(value);
 }

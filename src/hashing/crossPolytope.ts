@@ -40,7 +40,13 @@ export function crossPolytope(options: CrossPolytopeOptions): VectorFamily {
   const seed = door.integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1);
   const rotation = door.oneOf('rotation', options.rotation ?? 'gaussian', ['gaussian', 'hadamard']);
   const factors = door.factors(options.numBuckets ?? 64, MOST_BUCKETS);
-  const shape = { D, R: tables, F: factors.reduce((sum, f) => sum + f / 2, 0) };
+  const F = factors.reduce((sum, f) => sum + f / 2, 0);
+  door.affordable(
+    'numbers of rotations',
+    tables * F * D,
+    'Use fewer tables, or buckets in factors such as [64, 64].',
+  );
+  const shape = { D, R: tables, F };
   const draw = { gaussian: gaussianProjection, hadamard: hadamardProjection };
   return linearFamily(
     {
@@ -50,7 +56,7 @@ export function crossPolytope(options: CrossPolytopeOptions): VectorFamily {
       tables,
       bits: 0,
     },
-    draw[rotation](shape, seed),
+    { D, F, draw: () => draw[rotation](shape, seed) },
     corners(factors),
   );
 }

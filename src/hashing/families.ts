@@ -16,5 +16,8 @@ export function restoreFamily(
   config: FamilyConfig,
   weights: FamilyWeights,
 ): VectorFamily | undefined {
+  if (typeof config !== 'object' || config === null) {
+    throw new Error('its family has no configuration');
+  }
   return Object.hasOwn(families, name) ? families[name]?.(config, weights) : undefined;
 }

@@ -1,4 +1,4 @@
-import { Door } from '../attention/validate.js';
+import { Door, show } from '../attention/validate.js';
 import type { FamilyConfig, FamilyWeights, Rows, VectorFamily } from './family.js';
 import { linearFamily, type Reading } from './linearFamily.js';
 import {
@@ -65,12 +65,8 @@ export function hyperplanes(options: HyperplaneOptions): VectorFamily {
     'orthogonal',
     'hadamard',
   ]);
-  const { planes } = options;
-  if (planes !== undefined && planes.length !== tables * bits * D) {
-    throw door.range(
-      `\`planes\` must have tables·bits·D = ${tables}·${bits}·${D} = ${tables * bits * D} numbers, got ${planes.length}.`,
-    );
-  }
+  const planes = options.planes && checkedPlanes(door, options.planes, { D, bits, tables });
+  door.affordable('numbers of hyperplanes', tables * bits * D, 'Use fewer tables, or fewer bits.');
   const upward = firstBit === 'least';
   // Tables share the blocks of a Hadamard projection: one transform serves all its columns.
   const shape = rotation === 'hadamard' ? { D, R: 1, F: tables * bits } : { D, R: tables, F: bits };
@@ -79,7 +75,10 @@ export function hyperplanes(options: HyperplaneOptions): VectorFamily {
     orthogonal: orthogonalProjection,
     hadamard: hadamardProjection,
   };
-  const drawn = planes ? matrixProjection(transposed(planes, D), D) : draw[rotation](shape, seed);
+  const projection = () => {
+    const drawn = planes ? matrixProjection(transposed(planes, D), D) : draw[rotation](shape, seed);
+    return upward ? drawn : reversed(drawn, bits);
+  };
   return linearFamily(
     {
       name: 'hyperplanes',
@@ -88,14 +87,36 @@ export function hyperplanes(options: HyperplaneOptions): VectorFamily {
       tables,
       bits,
     },
-    upward ? drawn : reversed(drawn, bits),
+    { D, F: bits, draw: projection },
     signs(bits, tie),
   );
 }
 
+function checkedPlanes(
+  door: Door,
+  planes: Rows,
+  { D, bits, tables }: { readonly D: number; readonly bits: number; readonly tables: number },
+): Rows {
+  if (!(planes instanceof Float32Array || planes instanceof Float64Array)) {
+    throw door.kind(`\`planes\` must be a Float32Array or Float64Array, got ${show(planes)}.`);
+  }
+  if (planes.length !== tables * bits * D) {
+    throw door.range(
+      `\`planes\` must have tables·bits·D = ${tables}·${bits}·${D} = ${tables * bits * D} numbers, got ${planes.length}.`,
+    );
+  }
+  if (!planes.every(Number.isFinite)) {
+    throw door.range('`planes` must be finite numbers, got some that are not.');
+  }
+  return planes;
+}
+
 /** Makes hyperplanes again from what they were made from. */
 export function restoreHyperplanes(config: FamilyConfig, { planes }: FamilyWeights): VectorFamily {
-  const { planes: _given, ...options } = config;
+  const { planes: given, ...options } = config;
+  if (given !== (planes !== undefined)) {
+    throw new Error('it has no hyperplanes where it should, or some where it should not');
+  }
   return hyperplanes({
     ...options,
     ...(planes && { planes: planes as Rows }),
@@ -159,7 +180,7 @@ function reversed(projection: Projection, bits: number): Projection {
 export function packBits(bits: ArrayLike<number | boolean>, firstBit: 'least' | 'most' = 'least'): number {
   const door = new Door('packBits');
   door.oneOf('firstBit', firstBit, ['least', 'most']);
-  door.integer('bits.length', bits.length, 0, 32);
+  door.integer('bits.length', door.list('bits', bits).length, 0, 32);
   let code = 0;
   for (let i = 0; i < bits.length; i++) {
     code |= Number(Boolean(bits[i])) << (firstBit === 'least' ? i : bits.length - 1 - i);

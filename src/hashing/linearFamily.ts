@@ -8,8 +8,10 @@ import { type Alternative, cheapestChanges } from './combinations.js';
 import type { Rows, VectorFamily } from './family.js';
 import type { Projection } from './projection.js';
 
-/** Vectors projected at a time: what they are projected to stays in the cache. */
+/** Vectors projected at a time: what they are projected to stays in the cache … */
 const BLOCK = 64;
+/** … and in memory, where a table has many buckets. */
+const MOST_PROJECTED = 2 ** 22;
 
 /** How a linear family reads the F columns of a table. */
 export interface Reading {
@@ -28,18 +30,30 @@ export interface Reading {
 /** What a linear family is apart from what it computes. */
 type Identity = Pick<VectorFamily, 'name' | 'config' | 'weights' | 'tables' | 'bits'>;
 
+/** What a family projects by: F columns a table. It is drawn when it is first used, so that a file cannot ask for memory. */
+interface Drawing {
+  readonly D: number;
+  readonly F: number;
+  readonly draw: () => Projection;
+}
+
 /** A family that reads its codes from projections of the vectors: one for hyperplanes and cross-polytopes. */
-export function linearFamily(identity: Identity, projection: Projection, reading: Reading): VectorFamily {
+export function linearFamily(identity: Identity, { D, F, draw }: Drawing, reading: Reading): VectorFamily {
   const { tables } = identity;
-  const { D, columns } = projection;
-  const F = columns / tables;
+  const columns = tables * F;
+  const block = Math.max(1, Math.min(BLOCK, Math.floor(MOST_PROJECTED / columns)));
   const N = reading.factors.reduce((product, f) => product * f, 1);
-  const y = new Float64Array(BLOCK * columns);
+  let drawn: { readonly projection: Projection; readonly y: Float64Array } | undefined;
+  const use = () => {
+    drawn ??= { projection: draw(), y: new Float64Array(block * columns) };
+    return drawn;
+  };
   const hash = (rows: Rows) => {
+    const { projection, y } = use();
     const n = rows.length / D;
     const codes = new Int32Array(tables * n);
-    for (let first = 0; first < n; first += BLOCK) {
-      const count = Math.min(BLOCK, n - first);
+    for (let first = 0; first < n; first += block) {
+      const count = Math.min(block, n - first);
       projection.project(rows, first, count, y);
       for (let row = 0; row < count; row++) {
         for (let table = 0; table < tables; table++) {
@@ -50,6 +64,7 @@ export function linearFamily(identity: Identity, projection: Projection, reading
     return codes;
   };
   const probes = (row: Rows, count: number) => {
+    const { projection, y } = use();
     const most = Math.min(count, N);
     projection.project(row, 0, 1, y);
     const codes = new Int32Array(tables * most);
@@ -62,22 +77,30 @@ export function linearFamily(identity: Identity, projection: Projection, reading
     }
     return codes;
   };
-  const hashTensor = tensorHash(identity.name, { tables, N, F }, projection, reading);
+  const hashTensor = tensorHash(identity.name, { D, tables, N, F }, () => use().projection, reading);
   return { ...identity, D, N, hash, probes, hashTensor };
 }
 
 /** The same codes by the attention's own hash: its rounds are the tables. */
 function tensorHash(
   name: string,
-  { tables, N, F }: { readonly tables: number; readonly N: number; readonly F: number },
-  projection: Projection,
+  {
+    D,
+    tables,
+    N,
+    F,
+  }: { readonly D: number; readonly tables: number; readonly N: number; readonly F: number },
+  projection: () => Projection,
   { factors, negated, complemented }: Reading,
 ): VectorFamily['hashTensor'] {
-  const { D } = projection;
   let matrix: Float32Array | undefined;
   return (rows: Tensor) =>
     tf.tidy(() => {
-      matrix ??= negated ? projection.matrix().map((x) => -x) : projection.matrix();
+      matrix ??= negated
+        ? projection()
+            .matrix()
+            .map((x) => -x)
+        : projection().matrix();
       const n = rows.shape[0] as number;
       const rotations = tf.tensor(matrix, [1, D, tables, F]);
       const shape = { B: 1, H: 1, L: n, D, E: D };

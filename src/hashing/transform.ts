@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import { Door } from '../attention/validate.js';
 
 /**
  * The unnormalised Walsh–Hadamard transform in Sylvester's order, in place, of `length` numbers from `start`
@@ -40,14 +41,16 @@ export function transformInPlace(values: Float64Array, start: number, length: nu
  * @throws RangeError for another length, TypeError for another dtype.
  */
 export function hadamardTransform(x: Tensor): Tensor {
+  const door = new Door('hadamardTransform');
+  door.tensor('x', x, ['float32']);
   const length = x.shape.at(-1) ?? 0;
-  if (x.dtype !== 'float32') {
-    throw new TypeError(`hadamardTransform: \`x\` must be of dtype float32, got ${x.dtype}. Cast it.`);
-  }
   if (length < 1 || !Number.isInteger(Math.log2(length))) {
-    throw new RangeError(
-      `hadamardTransform: the last axis of \`x\` must be a power of two, got the shape [${x.shape}]. Pad it with zeros.`,
+    throw door.range(
+      `the last axis of \`x\` must be a power of two, got the shape [${x.shape}]. Pad it with zeros.`,
     );
+  }
+  if (x.size === 0) {
+    return tf.clone(x);
   }
   const transform = tf.customGrad((x) => ({
     value: butterflies(x as Tensor, length),
@@ -58,8 +61,8 @@ export function hadamardTransform(x: Tensor): Tensor {
 
 function butterflies(x: Tensor, length: number): Tensor {
   return tf.tidy(() => {
-    let y = tf.reshape(x, [-1, length]);
-    const rows = y.shape[0] as number;
+    const rows = x.size / length;
+    let y: Tensor = tf.reshape(x, [rows, length]);
     for (let half = 1; half < length; half *= 2) {
       const pairs = tf.reshape(y, [rows * (length / (2 * half)), 2, half]);
       const [a, b] = tf.split(pairs, 2, 1) as [Tensor, Tensor];

@@ -4,6 +4,7 @@ import { InputSpec, type LayerVariable, layers, type Shape } from '@tensorflow/t
 import { Door, MAX_DEPTH } from '../attention/validate.js';
 import { derivedSeed } from '../hashing/random.js';
 import { dedupe } from '../webgpu/watch.js';
+import { checkLayerArgs } from './layerArgs.js';
 import { type WeightArgs, type WeightRules, WeightSettings } from './weights.js';
 
 type LayerArgs = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
@@ -90,20 +91,19 @@ export abstract class ProjectedAttention extends layers.Layer {
     private readonly keyed: readonly string[],
     optionNames: Readonly<Record<string, true>>,
   ) {
-    super(args);
+    super(checkedArgs(args, new Door(new.target.prototype.getClassName()), { ...NAMES, ...optionNames }));
     this.door = new Door(this.getClassName());
     if (!((this as object) instanceof tf.serialization.Serializable)) {
       throw this.door.failure(
         `@tensorflow/tfjs-layers uses another copy of @tensorflow/tfjs-core than this package does: saved models would not find the layer. ${dedupe('tfjs-core')}`,
       );
     }
-    this.door.known(args, { ...NAMES, ...optionNames });
     this.numHeads = this.door.integer('numHeads', args.numHeads, 1);
     this.keyDim = this.door.integer('keyDim', args.keyDim, 1, MAX_DEPTH);
     this.valueDim = this.door.integer('valueDim', args.valueDim ?? args.keyDim, 1, MAX_DEPTH);
     this.outputDim = args.outputDim == null ? undefined : this.door.integer('outputDim', args.outputDim, 1);
     this.useBias = this.door.flag('useBias', args.useBias ?? true);
-    this.weightSettings = new WeightSettings(args, this.name);
+    this.weightSettings = new WeightSettings(args, this.name, this.door);
     this.supportsMasking = true;
     this.inputSpec = [new InputSpec({ ndim: 3 })];
   }
@@ -132,6 +132,7 @@ export abstract class ProjectedAttention extends layers.Layer {
   }
 
   private addProjection(name: string, from: number, to: number): void {
+    this.door.affordable(`numbers of \`${name}/kernel\``, from * to, 'Use fewer heads, or fewer features.');
     const { kernel, bias } = this.weightSettings;
     const weight = (part: string, shape: number[], { initializer, regularizer, constraint }: WeightRules) =>
       this.addWeight(`${name}/${part}`, shape, 'float32', initializer, regularizer, true, constraint);
@@ -224,10 +225,21 @@ export abstract class ProjectedAttention extends layers.Layer {
   }
 }
 
+/** The arguments, before tfjs's own layer reads those that are its own. */
+function checkedArgs<T extends ProjectedAttentionArgs>(
+  args: T,
+  door: Door,
+  names: Readonly<Record<string, true>>,
+): T {
+  door.known(args, names);
+  checkLayerArgs(args, door);
+  return args;
+}
+
 /** The options among the arguments of a layer; null, as Keras writes it, is not given. */
 export function givenOptions<T extends object>(args: T, names: Readonly<Record<string, true>>): Partial<T> {
   return Object.fromEntries(
-    Object.entries(args).filter(([name, value]) => name in names && value != null),
+    Object.entries(args).filter(([name, value]) => Object.hasOwn(names, name) && value != null),
   ) as Partial<T>;
 }
 

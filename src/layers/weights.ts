@@ -1,4 +1,5 @@
 import { type constraints, type initializers, layers, type regularizers } from '@tensorflow/tfjs-layers';
+import { type Door, show } from '../attention/validate.js';
 
 type DenseArgs = Parameters<typeof layers.dense>[0];
 
@@ -31,15 +32,29 @@ export class WeightSettings {
   private readonly dense: layers.Layer;
 
   /** `owner` is the layer's name: a layer without one would change the names that tfjs counts out. */
-  constructor(args: WeightArgs, owner: string) {
-    const given = NAMES.map((name) => [name, args[name]]);
-    this.dense = layers.dense({
+  constructor(args: WeightArgs, owner: string, door: Door) {
+    const given = NAMES.map((name) => [name, args[name]] as const).filter(([, value]) => value != null);
+    const usual = {
       units: 1,
       name: `${owner}_weights`,
       kernelInitializer: 'glorotUniform',
       biasInitializer: 'zeros',
-      ...Object.fromEntries(given.filter(([, value]) => value != null)),
-    });
+    };
+    const denseOf = (rules: typeof given) =>
+      layers.dense({ ...usual, ...Object.fromEntries(rules) } as DenseArgs);
+    for (const [name, value] of given) {
+      try {
+        denseOf([[name, value]]);
+      } catch (cause) {
+        // A TypeError is tfjs's own surprise, and tells people nothing.
+        const reason = cause instanceof Error && !(cause instanceof TypeError) ? ` ${cause.message}` : '';
+        throw door.range(
+          `\`${name}\` must be the name or the object of one that tf.layers has, got ${show(value)}.${reason}`,
+          { cause },
+        );
+      }
+    }
+    this.dense = denseOf(given);
     const rules = this.dense as unknown as Record<(typeof NAMES)[number], unknown>;
     const of = (part: 'kernel' | 'bias') =>
       ({

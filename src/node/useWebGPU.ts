@@ -28,10 +28,10 @@ let exposed: Promise<FoundAdapter> | undefined;
  * @throws Error saying what is missing for each kind of adapter.
  */
 export async function exposeWebGPU(options: UseWebGPUOptions = {}): Promise<AdapterSummary> {
-  const wanted = options.adapter ?? (process.env.LSH_ADAPTER || undefined);
+  const wanted = options?.adapter ?? (process.env.LSH_ADAPTER || undefined);
   if (wanted !== undefined && !ADAPTER_KINDS.includes(wanted as AdapterKind)) {
     throw new RangeError(
-      `useWebGPU: \`adapter\` (or LSH_ADAPTER) must be ${ADAPTER_KINDS.map((kind) => `'${kind}'`).join(', ')}, got '${wanted}'.`,
+      `useWebGPU: \`adapter\` (or LSH_ADAPTER) must be ${ADAPTER_KINDS.map((kind) => `'${kind}'`).join(', ')}, got ${typeof wanted === 'string' ? `'${wanted}'` : typeof wanted}.`,
     );
   }
   exposed ??= findAdapter(wanted === undefined ? ADAPTER_KINDS : [wanted as AdapterKind]).then(install);
@@ -39,7 +39,7 @@ export async function exposeWebGPU(options: UseWebGPUOptions = {}): Promise<Adap
     exposed = undefined; // a later call may find what was missing
   });
   const { kind, description } = await exposed;
-  if (options.adapter !== undefined && options.adapter !== kind) {
+  if (options?.adapter != null && options.adapter !== kind) {
     throw new Error(
       `useWebGPU: this process already uses ${description}. Ask for '${options.adapter}' in the first call.`,
     );

@@ -1,6 +1,7 @@
-import { Door } from '../attention/validate.js';
+import { Door, MAX_DEPTH, MAX_HASHES, show } from '../attention/validate.js';
 import { checkTogether } from './consistency.js';
 import { ConfigReader, type Json } from './fields.js';
+import { checkRead } from './parameters.js';
 
 /** The models that transformers makes of a Reformer, by the names in `architectures`. */
 export const ARCHITECTURES = [
@@ -134,20 +135,34 @@ export function readConfig(json: unknown): ReformerConfig {
     throw door.kind('the configuration must be an object with the fields of a config.json. Parse the file.');
   }
   const { others = {}, ...given } = json as Json & { others?: Json };
+  door.object('others', others);
   const read = new ConfigReader(door, { ...others, ...given });
   const config: ReformerConfig = {
     ...readSizes(read),
     ...readAttention(read),
     ...readOwn(read),
-    others: read.others(['transformers_version']),
+    others: checkedOthers(door, read.others(['transformers_version'])),
   };
   checkTogether(config, door);
   return config;
 }
 
+/** Fields that nothing here reads; they are written back, and so must be JSON. */
+function checkedOthers(door: Door, others: Json): Json {
+  for (const [name, value] of Object.entries(others)) {
+    try {
+      JSON.stringify(value);
+    } catch (cause) {
+      throw door.kind(`\`${name}\` must be JSON, got ${show(value)}. Leave it out.`, { cause });
+    }
+  }
+  return others;
+}
+
 /** The object that belongs into `config.json`. What transformers does not know is left out where it is transformers' way. */
-export function configJson({ others, ...config }: ReformerConfig): Json {
-  const { lm_head_bias, num_labels, ...written } = config;
+export function configJson(config: ReformerConfig): Json {
+  checkRead('configJson', config);
+  const { others, lm_head_bias, num_labels, ...written } = config;
   const json: Record<string, unknown> = { ...others, ...written, model_type: 'reformer' };
   for (const [name, value] of Object.entries(TRANSFORMERS_WAY)) {
     if (json[name] === value) {
@@ -202,8 +217,8 @@ function readAttention(read: ConfigReader) {
     attn_layers,
     num_hidden_layers: read.integer('num_hidden_layers', attn_layers.length, 1),
     num_attention_heads: read.integer('num_attention_heads', 12, 1),
-    attention_head_size: read.integer('attention_head_size', 64, 1),
-    num_hashes: read.integer('num_hashes', 1, 1),
+    attention_head_size: read.integer('attention_head_size', 64, 1, MAX_DEPTH),
+    num_hashes: read.integer('num_hashes', 1, 1, MAX_HASHES),
     num_buckets: read.buckets('num_buckets'),
     hash_seed: read.nullable('hash_seed', () => read.integer('hash_seed', 0, 0)),
     lsh_attn_chunk_length: read.integer('lsh_attn_chunk_length', 64, 1),

@@ -2,6 +2,7 @@
 import type { Door } from '../attention/validate.js';
 import type { ReformerConfig } from './config.js';
 import { chunkMultiple } from './lengths.js';
+import { parameterShapes } from './parameters.js';
 
 /** Refuses a configuration whose fields do not go together. */
 export function checkTogether(config: ReformerConfig, door: Door): void {
@@ -32,6 +33,13 @@ export function checkTogether(config: ReformerConfig, door: Door): void {
     );
   }
   checkPositions(config, door);
+  for (const [name, shape] of parameterShapes(config)) {
+    door.affordable(
+      `numbers of '${name}'`,
+      shape.reduce((product, size) => product * size, 1),
+      'Make the model smaller.',
+    );
+  }
 }
 
 function checkPositions(config: ReformerConfig, door: Door): void {

@@ -1,4 +1,4 @@
-import type { Door } from '../attention/validate.js';
+import { type Door, show } from '../attention/validate.js';
 import { ACTIVATIONS } from './activations.js';
 
 /** A JSON object. */
@@ -16,8 +16,8 @@ export class ConfigReader {
     private readonly json: Json,
   ) {}
 
-  integer(name: string, fallback: number, least: number): number {
-    return this.door.integer(name, this.value(name, fallback) as number, least);
+  integer(name: string, fallback: number, least: number, most?: number): number {
+    return this.door.integer(name, this.value(name, fallback) as number, least, most);
   }
 
   integers(name: string, fallback: readonly number[], least: number): readonly number[] {
@@ -37,7 +37,7 @@ export class ConfigReader {
   positive(name: string, fallback: number): number {
     const value = this.value(name, fallback);
     if (typeof value !== 'number' || !(value >= 0 && value < Number.POSITIVE_INFINITY)) {
-      throw this.door.range(`\`${name}\` must be a finite number from 0 up, got ${JSON.stringify(value)}.`);
+      throw this.door.range(`\`${name}\` must be a finite number from 0 up, got ${show(value)}.`);
     }
     return value;
   }
@@ -54,7 +54,7 @@ export class ConfigReader {
     const value = this.value(name, fallback);
     if (!Array.isArray(value) || value.length === 0) {
       throw this.door.kind(
-        `\`${name}\` must be a list with something in it, got ${JSON.stringify(value)}. Try ${JSON.stringify(fallback)}.`,
+        `\`${name}\` must be a list with something in it, got ${show(value)}. Try ${JSON.stringify(fallback)}.`,
       );
     }
     return value;
@@ -87,7 +87,7 @@ export class ConfigReader {
       for (const factor of factors) {
         if (!Number.isInteger(factor) || (factor as number) < 2 || (factor as number) % 2 !== 0) {
           throw this.door.range(
-            `\`${name}\` must be an even number from 2 up, or a list of such, got ${JSON.stringify(value)}. Try 64, or null for a number that suits the length.`,
+            `\`${name}\` must be an even number from 2 up, or a list of such, got ${show(value)}. Try 64, or null for a number that suits the length.`,
           );
         }
       }
@@ -109,7 +109,8 @@ export class ConfigReader {
 
   /** Of the transformers that wrote the configuration; the newest where none did. */
   majorVersion(): number {
-    const version = Number.parseInt(String(this.value('transformers_version', '')), 10);
+    const text = this.value('transformers_version', '');
+    const version = typeof text === 'string' ? Number.parseInt(text, 10) : Number.NaN;
     return Number.isNaN(version) ? Number.POSITIVE_INFINITY : version;
   }
 

@@ -71,22 +71,28 @@ function afterEach(x: Tensor2D, end: number): Tensor2D {
   return tf.concat2d([tf.slice(x, [0, 1], [B, L - 1]), tf.fill([B, 1], end, 'int32')], 1);
 }
 
+function classNumbers(given: readonly unknown[], classes: number, door: Door): number[] {
+  return given.map((label) => door.integer('labels', label as number, 0, classes - 1));
+}
+
 /**
  * The loss of classes, as transformers has it: of int32 labels `[B]` cross-entropy, of float32 ones `[B, num_labels]`
  * binary cross-entropy of each, and of float32 ones `[B]`, for one class, the mean squared error.
  */
 export function classLoss(logits: Tensor, given: Tensor | readonly number[], door: Door): Scalar {
-  const labels = Array.isArray(given) ? tf.tensor1d(given as number[], 'int32') : (given as Tensor);
-  door.tensor('labels', labels, ['int32', 'float32']);
   const [B, classes] = logits.shape as [number, number];
-  if (labels.dtype === 'int32' && labels.shape.join() === `${B}`) {
+  const labels = Array.isArray(given)
+    ? tf.tensor1d(classNumbers(given, classes, door), 'int32')
+    : (given as Tensor);
+  door.tensor('labels', labels, ['int32', 'float32']);
+  if (classes > 1 && labels.dtype === 'int32' && labels.shape.join() === `${B}`) {
     const chosen = tf.oneHot(labels as tf.Tensor1D, classes, 1, 0, 'float32');
     return tf.neg(tf.div(tf.sum(tf.mul(tf.logSoftmax(logits), chosen)), B));
   }
   const wanted = classes === 1 && labels.rank === 1 ? [B] : [B, classes];
   if (labels.dtype !== 'float32' || labels.shape.join() !== wanted.join()) {
     throw door.range(
-      `\`labels\` must be int32 [${B}], classes, or float32 [${wanted}], got ${labels.dtype} [${labels.shape}].`,
+      `\`labels\` must be ${classes > 1 ? `int32 [${B}], classes, or ` : ''}float32 [${wanted}], got ${labels.dtype} [${labels.shape}].`,
     );
   }
   const targets = tf.reshape(labels, [B, classes]);

@@ -61,13 +61,17 @@ function rowsOf(door: Door, name: string, given: Rows, dtypes: readonly string[]
   const rows = given as readonly (readonly number[])[];
   const L = rows[0]?.length ?? 0;
   for (const row of rows) {
-    if (!Array.isArray(row) || row.length !== L || !row.every(Number.isInteger)) {
+    if (!Array.isArray(row) || row.length !== L || !row.every(isInt32)) {
       throw door.kind(
-        `\`${name}\` must be rows of whole numbers, all as long as the first (${L}), or an int32 tensor [B, L]. Pad the shorter ones, with a \`mask\`.`,
+        `\`${name}\` must be rows of whole numbers of 32 bits, all as long as the first (${L}), or an int32 tensor [B, L]. Pad the shorter ones, with a \`mask\`.`,
       );
     }
   }
   return tf.tensor(rows.flat(), [rows.length, L], 'int32') as Tensor2D;
+}
+
+function isInt32(value: unknown): boolean {
+  return typeof value === 'number' && (value | 0) === value;
 }
 
 /** Sequences padded on the right to `length`. */

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import { InputSpec, type initializers, layers, type Shape } from '@tensorflow/tfjs-layers';
 import { Door } from '../attention/validate.js';
+import { checkLayerArgs } from '../layers/layerArgs.js';
 import { configJson, type ReformerConfig, readConfig } from './config.js';
 import { initialValues } from './initialise.js';
 import { Reformer } from './model.js';
@@ -42,7 +43,7 @@ export class ReformerLayer extends layers.Layer {
   private model: Reformer | undefined;
 
   constructor(args: ReformerLayerArgs) {
-    super(args);
+    super(checkedArgs(args));
     this.door = new Door(this.getClassName());
     this.settings = readConfig(args.config);
     const headless = this.settings.architectures[0] === 'ReformerModel';
@@ -93,6 +94,9 @@ export class ReformerLayer extends layers.Layer {
       this.invokeCallHook(inputs, kwargs);
       const ids = tf.cast((Array.isArray(inputs) ? inputs[0] : inputs) as Tensor, 'int32');
       const given = (Array.isArray(kwargs.mask) ? kwargs.mask[0] : kwargs.mask) as Tensor | null | undefined;
+      if (given != null) {
+        this.door.tensor('mask', given, ['bool', 'int32', 'float32']);
+      }
       const mask = given == null ? undefined : tf.cast(given, 'bool');
       const options = { training: Boolean(kwargs.training), ...(mask && { mask }) };
       return this.face === 'hidden' ? this.reformer.hidden(ids, options) : this.reformer.logits(ids, options);
@@ -113,6 +117,11 @@ export class ReformerLayer extends layers.Layer {
     const configuration = [...new TextEncoder().encode(text)];
     return { ...super.getConfig(), configuration, output: this.face, seed: this.seed };
   }
+}
+function checkedArgs(args: ReformerLayerArgs): ReformerLayerArgs {
+  const door = new Door(ReformerLayer.className);
+  checkLayerArgs(args, door);
+  return args;
 }
 serialization.registerClass(ReformerLayer);
 

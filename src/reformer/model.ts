@@ -17,7 +17,7 @@ import { type CallSettings, type ReformerCallOptions, readCall } from './options
 import { baseName } from './parameters.js';
 import type { ReversibleLayer } from './reversible.js';
 import { groupSegments, type Pack, repack, unpack } from './segments.js';
-import { BIAS_AGAIN, checkGiven, makeVariables } from './variables.js';
+import { BIAS_AGAIN, checkGiven, checkNames, makeVariables } from './variables.js';
 
 /** How a model's weights come to be. */
 export interface ReformerOptions {
@@ -28,6 +28,8 @@ export interface ReformerOptions {
   /** The variables themselves, of such names and shapes. They stay their owner's: `dispose` leaves them. */
   readonly variables?: ReadonlyMap<string, Variable>;
 }
+
+const NAMES: Record<keyof ReformerOptions, true> = { seed: true, weights: true, variables: true };
 
 /** One pass through the layers. */
 interface Pass {
@@ -69,10 +71,13 @@ export class Reformer {
    * @throws RangeError or TypeError naming a field of the configuration, or weights that are missing, extra or of
    * another shape.
    */
-  constructor(config: ReformerConfig | object, { seed = 0, weights, variables }: ReformerOptions = {}) {
+  constructor(config: ReformerConfig | object, options: ReformerOptions = {}) {
     const door = new Door('Reformer');
+    door.known(options, NAMES);
+    const { seed = 0, weights, variables } = options;
     door.integer('seed', seed, 0, 2 ** 32 - 1);
-    this.settings = readConfig(weights?.has(BIAS_AGAIN) ? { lm_head_bias: true, ...config } : config);
+    const named = weights && checkNames(door, 'weights', weights);
+    this.settings = readConfig(named?.has(BIAS_AGAIN) ? { lm_head_bias: true, ...config } : config);
     this.owned = variables === undefined;
     for (const [option, given] of Object.entries({ weights, variables })) {
       if (given !== undefined) {

@@ -1,10 +1,16 @@
+import { Door, show } from '../attention/validate.js';
 import type { ReformerConfig } from './config.js';
 
 /** Every parameter of a model by transformers' name, with transformers' shape: matrices are `[out, in]`. */
 export type ParameterShapes = ReadonlyMap<string, readonly number[]>;
 
-/** The parameters of a configuration's model, in the order of the forward pass. */
+/**
+ * The parameters of a configuration's model, in the order of the forward pass.
+ *
+ * @throws TypeError for what `readConfig` has not read.
+ */
 export function parameterShapes(config: ReformerConfig): ParameterShapes {
+  checkRead('parameterShapes', config);
   const [head] = config.architectures;
   const base = baseName(config);
   const shapes = new Map<string, readonly number[]>();
@@ -24,8 +30,23 @@ export function parameterShapes(config: ReformerConfig): ParameterShapes {
   return shapes;
 }
 
-/** How many numbers a model's parameters have. */
+/** Refuses what is no whole configuration; its fields were looked at when it was read. */
+export function checkRead(name: string, config: ReformerConfig): void {
+  const { architectures, attn_layers, axial_pos_shape, axial_pos_embds_dim, others } = config ?? {};
+  if (![architectures, attn_layers, axial_pos_shape, axial_pos_embds_dim].every(Array.isArray) || !others) {
+    throw new Door(name).kind(
+      `\`config\` must be a whole configuration, got ${show(config)}. Give it to readConfig() first.`,
+    );
+  }
+}
+
+/**
+ * How many numbers a model's parameters have.
+ *
+ * @throws TypeError for what `readConfig` has not read.
+ */
 export function parameterCount(config: ReformerConfig): number {
+  checkRead('parameterCount', config);
   return [...parameterShapes(config).values()].reduce(
     (sum, shape) => sum + shape.reduce((size, axis) => size * axis, 1),
     0,

@@ -30,7 +30,11 @@ export function groupSegments(
   [B, L]: readonly number[],
   lengthOf: (length: number) => number,
 ): Group[] {
-  if (!Array.isArray(segments) || segments.length !== B || segments.some((row) => row.length !== L)) {
+  if (
+    !Array.isArray(segments) ||
+    segments.length !== B ||
+    segments.some((row) => !Array.isArray(row) || row.length !== L)
+  ) {
     throw door.range(`\`segments\` must be ${B} rows of ${L} numbers, as \`ids\` has, one for each token.`);
   }
   const groups = new Map<number, number[][]>();

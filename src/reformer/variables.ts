@@ -1,6 +1,6 @@
 import type { Tensor, Variable } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Door } from '../attention/validate.js';
+import { type Door, show } from '../attention/validate.js';
 import type { ReformerConfig } from './config.js';
 import { initialValues } from './initialise.js';
 import { parameterShapes } from './parameters.js';
@@ -32,6 +32,18 @@ export function makeVariables(
   return variables;
 }
 
+/** Refuses what is no map from names to tensors. */
+export function checkNames<T>(
+  door: Door,
+  option: string,
+  given: ReadonlyMap<string, T>,
+): ReadonlyMap<string, T> {
+  if (!(given instanceof Map)) {
+    throw door.kind(`\`${option}\` must be a Map from names to tensors, got ${show(given)}.`);
+  }
+  return given;
+}
+
 /** Refuses parameters that are missing, extra or misshapen. */
 export function checkGiven(
   door: Door,
@@ -40,6 +52,7 @@ export function checkGiven(
   given: ReadonlyMap<string, Tensor>,
 ): void {
   const shapes = parameterShapes(config);
+  checkNames(door, option, given);
   for (const [name, shape] of shapes) {
     const tensor = given.get(name);
     if (tensor === undefined) {

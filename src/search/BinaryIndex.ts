@@ -2,7 +2,7 @@ import type { VectorFamily } from '../hashing/family.js';
 import { hyperplanes } from '../hashing/hyperplanes.js';
 import { BitPlanes } from './BitPlanes.js';
 import type { DeviceCodes } from './DeviceRows.js';
-import type { SearchDoor } from './door.js';
+import { SearchDoor } from './door.js';
 import { HashIndex } from './HashIndex.js';
 import { HammingScan } from './hamming.js';
 import type { EffortOptions, HashIndexOptions, IndexStats } from './options.js';
@@ -36,7 +36,7 @@ export class BinaryIndex extends HashIndex {
     super('BinaryIndex', options);
     const family = options.family ?? hyperplanes({ D: this.D, bits: 32, tables: 8, rotation: 'hadamard' });
     if (family.bits === 0) {
-      throw this.door('constructor').range(
+      throw new SearchDoor('BinaryIndex').range(
         `\`family\` must have codes of bits that can be compared one by one, got ${family.name}. Use hyperplanes(…), or an LshIndex.`,
       );
     }

@@ -34,10 +34,8 @@ export abstract class HashIndex extends VectorIndex {
         "`metric: 'innerProduct'` cannot be had by hash codes, which are alike where angles are small, however long the vectors. Use BruteForceIndex, or 'cosine' for vectors of one length.",
       );
     }
-    if (options.family !== undefined && options.family.D !== this.D) {
-      throw door.range(
-        `\`family\` must be made for vectors of D = ${this.D} numbers, got D = ${options.family.D}.`,
-      );
+    if (options.family !== undefined) {
+      door.family('family', options.family, this.D);
     }
   }
 
@@ -58,6 +56,9 @@ export abstract class HashIndex extends VectorIndex {
       : undefined;
     if (codes.length !== this.family.tables * n || (mean !== undefined && mean.length !== this.D)) {
       throw new Error('its codes or its mean have another size than its vectors');
+    }
+    if (codes.some((code) => code >>> 0 >= this.family.N) || mean?.every(Number.isFinite) === false) {
+      throw new Error('its codes or its mean have numbers that they cannot have');
     }
     this.mean = mean;
     this.take(codes, n);

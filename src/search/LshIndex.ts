@@ -1,3 +1,4 @@
+import { Door } from '../attention/validate.js';
 import type { VectorFamily } from '../hashing/family.js';
 import { hyperplanes } from '../hashing/hyperplanes.js';
 import type { SearchDoor } from './door.js';
@@ -30,7 +31,7 @@ export class LshIndex extends HashIndex {
   constructor(options: HashIndexOptions) {
     super('LshIndex', options);
     this.family = options.family ?? hyperplanes({ D: this.D });
-    this.tuning = new Tuning('probes', this.family.N);
+    this.tuning = new Tuning('probes', Math.min(this.family.N, MOST_PROBES));
   }
 
   override stats(): IndexStats & {
@@ -125,7 +126,7 @@ export class LshIndex extends HashIndex {
     if (hammingRadius !== undefined) {
       return { most, visit: await this.withinRadius(batch, hammingRadius, door) };
     }
-    const count = door.integer('probes', tuned.probes ?? probes ?? 1, 1);
+    const count = door.integer('probes', tuned.probes ?? probes ?? 1, 1, MOST_PROBES);
     return { most, visit: count === 1 ? await this.ownBuckets(batch, door) : this.probed(batch, count) };
   }
 
@@ -179,8 +180,20 @@ export class LshIndex extends HashIndex {
 /** Calls `take` with the slots that query `i` visits, until `full`. */
 type Visit = (i: number, take: (slot: number) => void, full: () => boolean) => void;
 
-/** Codes of `bits` bits that differ from one in at most `radius` bits: what a Hamming radius visits. */
+/** Most codes that a query visits in a table: naming the next likeliest takes longer the more there are. */
+const MOST_PROBES = 2 ** 20;
+/** Bits of a code whose neighbours a float64 can count. */
+const MOST_BITS = 1000;
+
+/**
+ * Codes of `bits` bits that differ from one in at most `radius` bits: what a Hamming radius visits.
+ *
+ * @throws RangeError for what are no integers from 0 up, and for more than 1,000 bits.
+ */
 export function codesWithin(bits: number, radius: number): number {
+  const door = new Door('codesWithin');
+  door.integer('bits', bits, 0, MOST_BITS);
+  door.integer('radius', radius, 0);
   let codes = 0;
   let choose = 1;
   for (let r = 0; r <= Math.min(bits, radius); r++) {

@@ -119,8 +119,7 @@ export class MinHashLsh {
 
   /** Forgets the sets of these ids, and returns how many of them there were. Unknown ids are passed over. */
   remove(ids: Iterable<number>): number {
-    this.door('remove');
-    return this.store.slots.removeIds(ids);
+    return this.store.slots.removeIds(this.door('remove').iterable('ids', ids));
   }
 
   /** Gives the room of removed sets back: from now on the index is as one built from those that are left. */
@@ -140,6 +139,7 @@ export class MinHashLsh {
     const k = door.integer('k', options.k ?? 10, 1, 2 ** 20);
     const batch = await this.batchOf(sets, door);
     const n = batch.keys.length;
+    door.affordable('neighbours', n * k, 'Ask for fewer, or by fewer queries.');
     const { slots } = this.store;
     const ids = new Int32Array(n * k).fill(-1);
     const distances = new Float64Array(n * k).fill(Number.POSITIVE_INFINITY);

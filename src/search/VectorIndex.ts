@@ -1,3 +1,4 @@
+import { show } from '../attention/validate.js';
 import type { Rows } from '../hashing/family.js';
 import { onWebGPU } from '../webgpu/backend.js';
 import { type DeviceCodes, DeviceRows } from './DeviceRows.js';
@@ -120,8 +121,7 @@ export abstract class VectorIndex {
 
   /** Forgets the vectors of these ids, and returns how many of them there were. Unknown ids are passed over. */
   remove(ids: Iterable<number>): number {
-    this.door('remove');
-    return this.store.removeIds(ids);
+    return this.store.removeIds(this.door('remove').iterable('ids', ids));
   }
 
   /** Gives the room of removed vectors back: from now on the index is as one built from those that are left. */
@@ -143,6 +143,7 @@ export abstract class VectorIndex {
     const k = door.integer('k', options.k ?? 10, 1, 2 ** 20);
     const rows = await this.checkedRows(door, queries, 'queries');
     const batch = { rows, n: rows.length / this.D };
+    door.affordable('neighbours', batch.n * k, 'Ask for fewer, or by fewer queries.');
     const allowed = this.allowed(door, options);
     const nearest = await this.search(batch, k, options, allowed, door);
     return toResult(nearest, batch.n, k, this.store.ids, this.metric);
@@ -159,7 +160,7 @@ export abstract class VectorIndex {
     door.known(options, { ...RANGE_NAMES, ...this.effortNames });
     const { radius } = options;
     if (typeof radius !== 'number' || Number.isNaN(radius)) {
-      throw door.range(`\`radius\` must be a number, got ${radius}.`);
+      throw door.range(`\`radius\` must be a number, got ${show(radius)}.`);
     }
     const rows = await this.checkedRows(door, queries, 'queries');
     const batch = { rows, n: rows.length / this.D };
@@ -206,9 +207,12 @@ export abstract class VectorIndex {
   restore({ tensors }: IndexFile): void {
     const rows = this.tensor(tensors, 'rows', this.store.values);
     const ids = this.tensor(tensors, 'ids', this.store.ids);
-    if (rows.length !== ids.length * this.D || new Set(ids).size !== ids.length) {
+    if (rows.length !== ids.length * this.D) {
       throw new Error('its rows and ids do not belong together');
     }
+    const door = this.door('restore');
+    door.ids(ids, ids.length, () => false);
+    door.values('rows', this.store.numbers(rows), this.D, this.storage);
     this.store.append(rows, ids);
   }
 

@@ -1,8 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { Door } from '../attention/validate.js';
+import { Door, show } from '../attention/validate.js';
 import type { Rows } from '../hashing/family.js';
 import { FLOAT16_OVERFLOW } from '../storage/float16.js';
-import type { VectorInput, VectorStorage } from './options.js';
+import type { QueryResult, VectorInput, VectorStorage } from './options.js';
 
 /** Most vectors of an index. */
 const MOST_ROWS = 2 ** 24;
@@ -19,6 +19,12 @@ export class SearchDoor extends Door {
   /** The values of vectors `[n, D]`, all finite when they are stored; those of a tensor once they have been read. */
   async rows(option: string, given: VectorInput, D: number, storage: VectorStorage): Promise<Rows> {
     const values = isRows(given) ? given : await this.tensorRows(option, given, D);
+    this.values(option, values, D, storage);
+    return values;
+  }
+
+  /** Whole vectors of numbers that are finite when they are stored. */
+  values(option: string, values: Rows, D: number, storage: VectorStorage): void {
     if (values.length % D !== 0) {
       throw this.range(
         `\`${option}\` must hold whole vectors of D = ${D} numbers, got ${values.length} numbers.`,
@@ -35,12 +41,11 @@ export class SearchDoor extends Door {
         );
       }
     }
-    return values;
   }
 
   /** Ids of n rows: distinct, and none of them taken. */
   ids(given: ArrayLike<number>, n: number, isTaken: (id: number) => boolean): Int32Array {
-    if (given.length !== n) {
+    if (this.list('ids', given).length !== n) {
       throw this.range(`\`ids\` must be as many as there are rows, ${n}, got ${given.length}.`);
     }
     const seen = new Set<number>();
@@ -52,6 +57,15 @@ export class SearchDoor extends Door {
       seen.add(id);
     }
     return Int32Array.from(given);
+  }
+
+  /** How many queries a result is of. */
+  neighbours(option: string, given: Pick<QueryResult, 'ids' | 'k'>): number {
+    const { ids, k } = this.object(option, given);
+    if (!(ids instanceof Int32Array)) {
+      throw this.kind(`\`${option}.ids\` must be an Int32Array, got ${show(ids)}.`);
+    }
+    return this.integer(`${option}.ids.length / k`, ids.length / this.integer(`${option}.k`, k, 1), 0);
   }
 
   /** Room for so many rows in all. */

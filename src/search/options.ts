@@ -42,7 +42,7 @@ export interface FilterOptions {
 
 /** How hard an index by hash codes looks: at most one of the first three. */
 export interface EffortOptions {
-  /** Codes visited in each table, the likeliest first: an integer from 1 up. */
+  /** Codes visited in each table, the likeliest first: an integer from 1 to 2^20. */
   readonly probes?: number;
   /** Codes are visited that differ from the query's in at most so many bits. */
   readonly hammingRadius?: number;

@@ -51,7 +51,7 @@ export function setsOfTensors({ tensors }: IndexFile, k: number): KeptSets {
   const starts = values('starts', Int32Array);
   const members = values('members', Int32Array);
   const text = new TextDecoder().decode(values('tokens', Uint32Array) as Uint32Array<ArrayBuffer>);
-  const tokens = JSON.parse(text) as Key[];
+  const tokens = tokensOf(text);
   if (starts.length !== ids.length + 1 || signatures.length !== ids.length * k) {
     throw new Error('its parts are of different lengths');
   }
@@ -63,6 +63,19 @@ export function setsOfTensors({ tensors }: IndexFile, k: number): KeptSets {
     return new Set(set as Key[]);
   });
   return { ids, batch: { signatures, keys } };
+}
+
+/** The tokens of a file. */
+function tokensOf(text: string): readonly Key[] {
+  try {
+    const tokens = JSON.parse(text);
+    if (Array.isArray(tokens)) {
+      return tokens;
+    }
+  } catch {
+    // Said below.
+  }
+  throw new Error('its tokens are no list');
 }
 
 function byKindAndValue(a: Key, b: Key): number {

@@ -1,16 +1,10 @@
+import { show } from '../attention/validate.js';
 import type { Rows } from '../hashing/family.js';
 import { pcg } from '../hashing/random.js';
 import { BruteForceIndex } from './BruteForceIndex.js';
-import type { SearchDoor } from './door.js';
+import { SearchDoor } from './door.js';
 import type { FileTensor, IndexFile } from './file.js';
-import type {
-  EffortOptions,
-  QueryOptions,
-  QueryResult,
-  TuneOptions,
-  TuneResult,
-  VectorInput,
-} from './options.js';
+import type { EffortOptions, QueryOptions, QueryResult, TuneOptions, TuneResult } from './options.js';
 import type { RowStore, StoredValues } from './RowStore.js';
 import type { VectorIndex } from './VectorIndex.js';
 
@@ -22,6 +16,8 @@ const CLOSE = 0.0025;
 /** Measures an effort with a sample of queries. */
 type Measure = (effort: EffortOptions) => Promise<TuneResult>;
 
+const NAMES: Record<keyof TuneOptions, true> = { targetRecall: true, k: true, queries: true };
+
 /** The efforts of an index that were measured, and the recall that each reached. */
 export class Tuning {
   measured: readonly TuneResult[] = [];
@@ -32,9 +28,26 @@ export class Tuning {
     private readonly most: number,
   ) {}
 
-  /** Takes what a file says was measured. */
+  /** Takes what a file says was measured. @throws Error for what never was. */
   restore(saved: unknown): void {
-    this.measured = saved as readonly TuneResult[];
+    if (!Array.isArray(saved) || !saved.every((result) => this.isResult(result))) {
+      throw new Error('what it says was measured cannot have been');
+    }
+    this.measured = saved;
+  }
+
+  private isResult(result: Partial<TuneResult> | null): result is TuneResult {
+    const { effort, recall = -1, error = -1, candidates = -1 } = result ?? {};
+    const { [this.lever]: lever = 0, maxCandidates = 1 } = effort ?? {};
+    const isCount = (count: number, most: number) => Number.isInteger(count) && count >= 1 && count <= most;
+    return (
+      isCount(lever, this.most) &&
+      isCount(maxCandidates, Number.MAX_SAFE_INTEGER) &&
+      recall >= 0 &&
+      recall <= 1 &&
+      error >= 0 &&
+      candidates >= 0
+    );
   }
 
   /** What was measured says nothing of other vectors. */
@@ -58,12 +71,16 @@ export class Tuning {
   async tune(
     index: VectorIndex,
     store: RowStore,
-    { targetRecall, k = 10, queries }: TuneOptions,
+    options: TuneOptions,
     door: SearchDoor,
   ): Promise<TuneResult> {
+    door.known(options, NAMES);
+    const { targetRecall, queries } = options;
     checkRecall(targetRecall, door);
-    door.integer('k', k, 1, 2 ** 20);
-    const measure = await this.measurement(index, store, k, queries);
+    // No more can be found than there are.
+    const k = Math.min(door.integer('k', options.k ?? 10, 1, 2 ** 20), Math.max(1, store.live));
+    const given = queries && (await door.rows('queries', queries, index.D, index.storage));
+    const measure = await this.measurement(index, store, k, given);
     const all = Math.max(1, store.count);
     const most = Math.min(all, this.most);
     const found = await leastEnough(targetRecall, 1, most, (effort) => measure({ [this.lever]: effort }));
@@ -77,7 +94,7 @@ export class Tuning {
     index: VectorIndex,
     store: RowStore,
     k: number,
-    queries: VectorInput | undefined,
+    queries: Rows | undefined,
   ): Promise<Measure> {
     const { D, metric, storage } = index;
     const { values, ids } = store.survivors();
@@ -138,7 +155,7 @@ function reaches({ recall, error }: TuneResult, target: number): boolean {
 
 function checkRecall(targetRecall: number, door: SearchDoor): void {
   if (!(typeof targetRecall === 'number' && targetRecall > 0 && targetRecall <= 1)) {
-    throw door.range(`\`targetRecall\` must be a number above 0, at most 1, got ${targetRecall}.`);
+    throw door.range(`\`targetRecall\` must be a number above 0, at most 1, got ${show(targetRecall)}.`);
   }
 }
 
@@ -194,12 +211,17 @@ interface Hits {
  * The share of the exact neighbours that were found, over all queries: recall.
  *
  * @param own the id of each query among the vectors, where it is one of them and does not count.
+ * @throws RangeError or TypeError for what are no neighbours of the same queries.
  */
 export function recallOf(
   found: Pick<QueryResult, 'ids' | 'k'>,
   exact: Pick<QueryResult, 'ids' | 'k'>,
   own?: ArrayLike<number>,
 ): number {
+  const door = new SearchDoor('recallOf');
+  if (door.neighbours('found', found) !== door.neighbours('exact', exact)) {
+    throw door.range('`found` and `exact` must be of the same queries, got different numbers of them.');
+  }
   return shareFound(hitsOf(found, exact, own));
 }
 

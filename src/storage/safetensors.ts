@@ -1,4 +1,5 @@
 /** Whole files of the safetensors format in memory, and the values of their tensors. */
+import { Door, show } from '../attention/validate.js';
 import { decodeBfloat16, decodeFloat16 } from './float16.js';
 import {
   byteCount,
@@ -55,18 +56,17 @@ export function parseSafetensors(file: Uint8Array): Required<Safetensors> {
  * Writes a safetensors file: tensors in the order given, float32 as `F32`, int32 as `I32`. The same tensors and metadata
  * give the same bytes.
  *
- * @throws RangeError for a tensor whose values do not fill its shape, or that is called `__metadata__`.
+ * @throws TypeError for what are no tensors by name, RangeError for a tensor whose values do not fill its shape, or that is called `__metadata__`.
  */
-export function writeSafetensors({ tensors, metadata = {} }: Safetensors): Uint8Array<ArrayBuffer> {
+export function writeSafetensors(contents: Safetensors): Uint8Array<ArrayBuffer> {
+  const { tensors, metadata = {} } = checkedContents(contents);
   const described = Array.from(tensors, ([name, { shape, values }]) => {
     const dtype: Dtype = values instanceof Float32Array ? 'F32' : 'I32';
     if (byteCount(dtype, shape) !== values.byteLength) {
-      throw new RangeError(
-        `writeSafetensors: \`${name}\` must have as many values as its shape [${shape}], got ${values.length}.`,
-      );
+      throw door.range(`\`${name}\` must have as many values as its shape [${shape}], got ${values.length}.`);
     }
     if (name === METADATA) {
-      throw new RangeError(`writeSafetensors: no tensor can be called \`${METADATA}\`. Rename it.`);
+      throw door.range(`no tensor can be called \`${METADATA}\`. Rename it.`);
     }
     return [name, { dtype, shape }] as const;
   });
@@ -74,6 +74,31 @@ export function writeSafetensors({ tensors, metadata = {} }: Safetensors): Uint8
     writeHeader(described, metadata),
     ...Array.from(tensors.values(), ({ values }) => bytesOf(values)),
   ]);
+}
+
+const door = new Door('writeSafetensors');
+
+function checkedContents(contents: Safetensors): Safetensors {
+  const { tensors, metadata = {} } = door.object('contents', contents);
+  if (!(tensors instanceof Map)) {
+    throw door.kind(`\`tensors\` must be a Map from names to tensors, got ${show(tensors)}.`);
+  }
+  for (const [name, tensor] of tensors) {
+    const { shape, values } = door.object(`tensors['${name}']`, tensor);
+    if (!(values instanceof Float32Array || values instanceof Int32Array) || !Array.isArray(shape)) {
+      throw door.kind(`\`${name}\` must have a \`shape\`, and \`values\` in a Float32Array or Int32Array.`);
+    }
+    shape.forEach((size) => {
+      door.integer(`tensors['${name}'].shape`, size, 0);
+    });
+  }
+  const strange = Object.entries(door.object('metadata', metadata)).find(
+    ([, text]) => typeof text !== 'string',
+  );
+  if (strange !== undefined) {
+    throw door.kind(`\`metadata\` must be texts by name, got ${show(strange[1])} for '${strange[0]}'.`);
+  }
+  return contents;
 }
 
 type FloatDtype = keyof typeof FLOATS;

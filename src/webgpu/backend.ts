@@ -28,9 +28,28 @@ export function onWebGPU(): boolean {
   return tf.getBackend() === BACKEND;
 }
 
-/** The device of tfjs's WebGPU backend, which must be the current one. */
+/**
+ * The device of tfjs's WebGPU backend, which must be the current one.
+ *
+ * @throws Error where the backend is another.
+ */
 export function currentDevice(): GPUDevice {
+  needWebGPU('currentDevice');
   return (tf.backend() as unknown as Opened).device;
+}
+
+/** Refuses to work on another backend. */
+export function needWebGPU(name: string): void {
+  if (!onWebGPU()) {
+    throw new Error(`${name}: needs the webgpu backend. Call tf.setBackend('webgpu') first.`);
+  }
+}
+
+/** Refuses what cannot be called. */
+export function needFunction(name: string, call: unknown): void {
+  if (typeof call !== 'function') {
+    throw new TypeError(`${name}: \`call\` must be a function, got ${typeof call}.`);
+  }
 }
 
 /**
@@ -69,8 +88,12 @@ export interface MeasuredBytes<T> {
  * Runs `call` on tfjs's WebGPU backend and follows the GPU memory in use meanwhile: what tfjs hands
  * out less what it takes back, and what is created on the device besides. Inputs that are on the GPU
  * already do not count; outputs do.
+ *
+ * @throws Error where the backend is another, TypeError for what is no function.
  */
 export function measureBytes<T>(call: () => T): MeasuredBytes<T> {
+  needWebGPU('measureBytes');
+  needFunction('measureBytes', call);
   const { bufferManager } = tf.backend() as WebGPUBackend;
   const device = currentDevice();
   const { acquireBuffer } = bufferManager;

@@ -1,4 +1,4 @@
-import { currentDevice, onWebGPU } from './backend.js';
+import { currentDevice, needWebGPU } from './backend.js';
 import { type BoundPass, PassSequence } from './dispatch.js';
 import { kernels, type Pass } from './kernels.js';
 
@@ -75,9 +75,7 @@ const measured = new WeakMap<GPUDevice, Promise<Ceilings>>();
  * @throws Error where the backend is another.
  */
 export function measureCeilings(): Promise<Ceilings> {
-  if (!onWebGPU()) {
-    throw new Error("measureCeilings: needs the webgpu backend. Call tf.setBackend('webgpu') first.");
-  }
+  needWebGPU('measureCeilings');
   const device = currentDevice();
   const found = measured.get(device) ?? measure(device);
   measured.set(device, found);

@@ -39,17 +39,23 @@ export interface OwnDevice {
 /** Features that faster kernels can use, and timestamps to measure them. */
 export const WANTED_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
 
+const PREFERENCES: readonly GPUPowerPreference[] = ['low-power', 'high-performance'];
+
 /**
  * Puts tfjs's WebGPU backend on a device that offers what the adapter has: f16 and subgroups in
  * shaders, and the adapter's limits. tfjs's own device has neither, and 8 storage buffers a stage.
  *
  * Tensors of a WebGPU backend that is already in use are lost: call this first. Call it again where the device was lost.
  *
- * @throws Error where there is no WebGPU, or no adapter.
+ * @throws Error where there is no WebGPU, or no adapter; RangeError for another preference.
  */
-export async function useOwnDevice({
-  powerPreference = 'high-performance',
-}: OwnDeviceOptions = {}): Promise<OwnDevice> {
+export async function useOwnDevice(options: OwnDeviceOptions = {}): Promise<OwnDevice> {
+  const { powerPreference = 'high-performance' } = options ?? {};
+  if (!PREFERENCES.includes(powerPreference)) {
+    throw new RangeError(
+      `useOwnDevice: \`powerPreference\` must be '${PREFERENCES.join("' or '")}', got ${typeof powerPreference === 'string' ? `'${powerPreference}'` : typeof powerPreference}.`,
+    );
+  }
   const made = await requestDevice(powerPreference);
   let first: typeof made | undefined = made;
   tf.removeBackend(BACKEND);

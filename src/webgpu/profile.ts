@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { currentDevice, onWebGPU } from './backend.js';
+import { currentDevice, needFunction, onWebGPU } from './backend.js';
 import { type Ceilings, measureCeilings } from './ceilings.js';
 import { type Recorder, withRecorder } from './dispatch.js';
 import { type KernelTime, kernelTimes, type PassTime, profileTable } from './profileTable.js';
@@ -42,12 +42,18 @@ export interface Profile<T> {
  * write at least. So a share can say how far a kernel is from perfect, and is above 1 only where a cache held
  * what it read.
  *
- * @throws Error where the backend is another, or its device has no timestamps.
+ * @throws Error where the backend is another, or its device has no timestamps; TypeError for what is no function.
  */
 export async function profile<T>(call: () => T, options: ProfileOptions = {}): Promise<Profile<T>> {
   if (!onWebGPU() || !currentDevice().features.has('timestamp-query')) {
     throw new Error(
       'profile: needs the webgpu backend, on a device with the feature timestamp-query. Try useOwnDevice().',
+    );
+  }
+  needFunction('profile', call);
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(
+      `profile: \`options\` must be an object, got ${options === null ? 'null' : typeof options}.`,
     );
   }
   const ceilings = options.ceilings ? await measureCeilings() : undefined;

@@ -40,8 +40,15 @@ export function setTuning(device: GPUDevice, tuning: Tuning): void {
   tunings.set(device, tuning);
 }
 
-/** The traits of a device. */
+/**
+ * The traits of a device.
+ *
+ * @throws TypeError for what is no device.
+ */
 export function traitsOf(device: GPUDevice): DeviceTraits {
+  if (typeof device?.limits !== 'object' || typeof device.features?.has !== 'function') {
+    throw new TypeError('traitsOf: `device` must be a GPUDevice. Try currentDevice().');
+  }
   const { limits, features, adapterInfo } = device;
   const { maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupsPerDimension } = limits;
   // Older browsers have no adapterInfo on a device.

@@ -43,6 +43,9 @@ export class CacheDoor extends Door {
       numBuckets === undefined
         ? this.settings({ ...ONE_TOKEN, L: maxLength }, { chunkLength }).factors
         : numBuckets;
+    if (options.rotations !== undefined) {
+      this.tensor('rotations', options.rotations, ['float32']);
+    }
     // Heads and depth are not known yet: the rotations' own stand for them.
     const [H = 1, D = 1] = options.rotations?.shape ?? [];
     const all = { ...options, numBuckets: factors };

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { Door } from '../../attention/validate.js';
+import { Door, show } from '../../attention/validate.js';
 import type { Rows, VectorFamily } from '../family.js';
 import { normalFromWord, philox } from '../random.js';
 import { fitClassifiers, type Points, predictBits } from './classifiers.js';
@@ -69,11 +69,15 @@ function checkedLabels(rows: Rows, labels: ArrayLike<number>, door: Door): numbe
       '`rows` must be a Float32Array or Float64Array of n·D numbers. Try Float32Array.from(rows).',
     );
   }
-  const n = labels?.length ?? 0;
+  const n = door.list('labels', labels).length;
   if (n < 2 || rows.length === 0 || rows.length % n !== 0) {
     throw door.range(
       `\`labels\` must hold one number for each of at least two rows, got ${n} beside ${rows.length} numbers in \`rows\`.`,
     );
+  }
+  const strange = Array.from(labels).findIndex((label) => typeof label !== 'number' || Number.isNaN(label));
+  if (strange >= 0) {
+    throw door.range(`\`labels\` must be numbers, got ${show(labels[strange])} for row ${strange}.`);
   }
   return n;
 }

@@ -22,6 +22,9 @@ export function learnedFamily(
 
 /** Makes a learned family again from what it was made from. */
 export function restoreLearned(config: FamilyConfig, { planes }: FamilyWeights): VectorFamily {
+  if (planes === undefined) {
+    throw new Error('it has no hyperplanes, which are what was learned');
+  }
   return learnedFamily(config as unknown as Parameters<typeof learnedFamily>[0], planes as Rows);
 }
 

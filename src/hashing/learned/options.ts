@@ -1,4 +1,4 @@
-import type { Door } from '../../attention/validate.js';
+import { type Door, show } from '../../attention/validate.js';
 import type { Rows } from '../family.js';
 import type { MixingRule } from './refine.js';
 
@@ -52,10 +52,10 @@ export function checkedSettings(
   door.known(options, NAMES);
   const { alpha = 0.75, cost = 1, planes } = options;
   if (!(typeof alpha === 'number' && alpha >= 0 && alpha <= 1)) {
-    throw door.range(`\`alpha\` must be a number from 0 to 1, got ${alpha}. Try 0.75.`);
+    throw door.range(`\`alpha\` must be a number from 0 to 1, got ${show(alpha)}. Try 0.75.`);
   }
   if (!(typeof cost === 'number' && cost > 0 && cost < Number.POSITIVE_INFINITY)) {
-    throw door.range(`\`cost\` must be a finite number above 0, got ${cost}. Try 1.`);
+    throw door.range(`\`cost\` must be a finite number above 0, got ${show(cost)}. Try 1.`);
   }
   const losses = ['squaredHinge', 'hinge', 'logistic', 'passiveAggressive'] as const;
   const solver = backend === 'cpu' ? 'dual' : 'newton';

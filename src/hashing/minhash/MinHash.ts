@@ -65,6 +65,9 @@ export class MinHash {
 
   /** Adds the tokens of a stream as they come. */
   async addStream(tokens: AsyncIterable<Token>): Promise<this> {
+    if (typeof tokens !== 'object' || tokens === null || !(Symbol.asyncIterator in tokens)) {
+      throw this.door.kind('`tokens` must be an async iterable of tokens. For others there is addAll().');
+    }
     for await (const token of tokens) {
       this.add(token);
     }

@@ -45,11 +45,8 @@ export async function loadReformer(
 ): Promise<Reformer> {
   const door = new Door('loadReformer');
   door.known(options, NAMES);
-  if (options.onProgress !== undefined && typeof options.onProgress !== 'function') {
-    throw door.kind(`\`onProgress\` must be a function, got ${typeof options.onProgress}.`);
-  }
-  const progress = new Progress(options.onProgress);
-  const folder = openFolder(source, door, { onBytes: progress.add, signal: options.signal });
+  const progress = new Progress(door.callback('onProgress', options.onProgress));
+  const folder = openFolder(source, door, { onBytes: progress.add, signal: door.signal(options.signal) });
 
   const json = await readJson(folder, CONFIG, door);
   if (typeof json !== 'object' || json === null) {

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { Door } from '../../attention/validate.js';
+import { Door, show } from '../../attention/validate.js';
 import { encodeFloat16, FLOAT16_OVERFLOW } from '../../storage/float16.js';
 import type { FolderTarget, NewFile } from '../../storage/folders/folder.js';
 import { saveFiles } from '../../storage/folders/saveFiles.js';
@@ -48,6 +48,9 @@ export async function saveReformer(
   door.known(options, NAMES);
   const dtype = door.oneOf('dtype', options.dtype ?? 'float32', ['float32', 'float16']);
   const most = door.integer('maxShardBytes', options.maxShardBytes ?? Number.MAX_SAFE_INTEGER, 1);
+  if (!(model?.weights instanceof Map)) {
+    throw door.kind(`\`model\` must be a Reformer, got ${show(model)}.`);
+  }
   // Training may go on meanwhile: a step gives a variable another tensor, and these stay.
   const weights = [...model.weights].map(([name, weight]) => ({ name, tensor: tf.keep(tf.clone(weight)) }));
   try {

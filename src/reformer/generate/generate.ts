@@ -45,7 +45,7 @@ export async function* stream(
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedTokens, Generated, undefined> {
   const door = new Door('Reformer.stream');
-  if ((options.numBeams ?? 1) !== 1) {
+  if ((door.object('options', options).numBeams ?? 1) !== 1) {
     throw door.range('`numBeams` must be 1: which beam is best is known at the end. Use generate().');
   }
   const run = await open(door, model, ids, options);

@@ -31,7 +31,8 @@ export async function open(
   options: GenerateOptions,
 ): Promise<Run> {
   const { config } = model;
-  const { mask, numHashes, rotations, hashSeed, signal, onProgress } = options;
+  const { mask, numHashes, rotations, hashSeed } = door.object('options', options);
+  const [signal, onProgress] = [door.signal(options.signal), door.callback('onProgress', options.onProgress)];
   const prompts = await readPrompts(door, ids, mask, config.vocab_size);
   const promptTokens = Math.max(...prompts.map((prompt) => prompt.length));
   const settings = readGenerate(door, options, config, promptTokens);

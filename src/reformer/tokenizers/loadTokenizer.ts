@@ -45,7 +45,9 @@ async function parsed(json: object, config: object, place: string, door: Door): 
   try {
     return new loaded.Tokenizer(json, config);
   } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : cause;
+    // A TypeError is the package's own surprise at a file, and tells people nothing.
+    const isSaid = cause instanceof Error && !(cause instanceof TypeError);
+    const problem = isSaid ? cause.message : 'it lacks parts of one';
     throw door.failure(`${FILE} in ${place} is no tokenizer that ${PACKAGE} reads: ${problem}.`, { cause });
   }
 }

@@ -22,5 +22,5 @@ export interface TextStream {
 
 /** Tokens as a list. @throws RangeError for what is no token of a vocabulary. */
 export function checkedIds(ids: Iterable<number>, vocabSize: number, door: Door): number[] {
-  return Array.from(ids, (id) => door.integer('id', id, 0, vocabSize - 1));
+  return Array.from(door.iterable('ids', ids), (id) => door.integer('id', id, 0, vocabSize - 1));
 }

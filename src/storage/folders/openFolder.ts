@@ -18,7 +18,7 @@ export interface OpenFolder extends Folder {
 
 /** @throws TypeError for what is no source. */
 export function openFolder(source: FolderSource, door: Door, reading: Reading): OpenFolder {
-  const { folder, place } = found(source, door, reading);
+  const { folder, place } = tried(source, door, reading);
   const attempt = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     reading.signal?.throwIfAborted();
     try {
@@ -41,6 +41,18 @@ export function openFolder(source: FolderSource, door: Door, reading: Reading): 
         return bytes;
       }),
   };
+}
+
+/** What the source is; texts that name no place are refused. */
+function tried(source: FolderSource, door: Door, reading: Reading): { folder: Folder; place: string } {
+  try {
+    return found(source, door, reading);
+  } catch (cause) {
+    if (typeof source !== 'string' && !(source instanceof URL)) {
+      throw cause;
+    }
+    throw door.range(`'${source}' is no URL that files can be read from. Give a whole one, or a path.`);
+  }
 }
 
 function found(source: FolderSource, door: Door, reading: Reading): { folder: Folder; place: string } {
