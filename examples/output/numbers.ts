@@ -20,3 +20,8 @@ export function percent(share: number): string {
 export function significant(value: number): string {
   return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
 }
+
+/** How long a run goes on, for people. */
+export function timeLeft(seconds: number): string {
+  return seconds >= 90 ? `${Math.round(seconds / 60)} min left` : `${Math.round(seconds)} s left`;
+}
