@@ -57,7 +57,9 @@ async function open(name: ViewName): Promise<View> {
     return (await ROOMS[name]())(place, backend);
   } catch (error) {
     opened.delete(name);
-    place.append(element('p', { role: 'alert' }, `This view could not be loaded: ${(error as Error).message}.`));
+    place.append(
+      element('p', { role: 'alert' }, `This view could not be loaded: ${(error as Error).message}.`),
+    );
     return {};
   }
 }
@@ -68,7 +70,9 @@ function placeOf(name: ViewName): HTMLElement {
 
 /** Where to compute is a part of the address: a choice loads the page again. */
 function offerBackends(): void {
-  const options = BACKENDS.map((name) => element('option', { value: name, selected: name === backend }, NAMES[name]));
+  const options = BACKENDS.map((name) =>
+    element('option', { value: name, selected: name === backend }, NAMES[name]),
+  );
   const select = element('select', { id: 'compute-on' }, ...options);
   select.addEventListener('change', () => {
     address.searchParams.set('backend', select.value);

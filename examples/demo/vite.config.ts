@@ -20,6 +20,7 @@ const output = {
   codeSplitting: {
     groups: [
       {
+        debugName: 'tfjs',
         test: /node_modules\/@tensorflow\//,
         name: (id: string) => /@tensorflow\/([\w-]+)/.exec(id)?.[1] as string,
       },
@@ -39,5 +40,11 @@ export default defineConfig({
   },
   plugins: [sentences],
   worker: { format: 'es', plugins: () => [sentences], rolldownOptions: { output } },
-  build: { target: 'es2022', outDir: 'dist', emptyOutDir: true, assetsInlineLimit: 0, rolldownOptions: { output } },
+  build: {
+    target: 'es2022',
+    outDir: 'dist',
+    emptyOutDir: true,
+    assetsInlineLimit: 0,
+    rolldownOptions: { output },
+  },
 });

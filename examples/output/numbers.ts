@@ -5,8 +5,8 @@ export function seconds(value: number): string {
 }
 
 export function bytes(value: number): string {
-  const [size, unit] = value < 2 ** 30 ? [value / 2 ** 20, 'MiB'] : [value / 2 ** 30, 'GiB'];
-  return `${significant(size)} ${unit}`;
+  const power = Math.min(3, Math.max(1, Math.floor(Math.log2(value) / 10)));
+  return `${significant(value / 2 ** (10 * power))} ${['KiB', 'MiB', 'GiB'][power - 1]}`;
 }
 
 export function count(value: number): string {

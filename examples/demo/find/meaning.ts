@@ -3,11 +3,12 @@
  * the largest singular vectors of the sentences' weighted word counts (Deerwester et al. 1990). The vectors are found by
  * subspace iteration (Halko, Martinsson and Tropp 2011).
  */
-import { randomNumbers } from '../../training/random.js';
+
 import { spellingOf, WORD } from '../../speeches/words.js';
+import { randomNumbers } from '../../training/random.js';
 
 /** D, the numbers of a sentence's vector. */
-export const D = 48;
+export const D = 64;
 
 /** The singular vectors below the largest few hardly move after as many. */
 const ITERATIONS = 4;
@@ -19,7 +20,7 @@ type Weights = ReadonlyMap<number, number>;
 
 export class Meaning {
   private readonly wordOf = new Map<string, number>();
-  /** Of each word: the rarer, the more it says. */
+  /** Of each word: the rarer, the more it says. Squared, since “we must” would outweigh all that follows it. */
   private readonly rarity: number[] = [];
   /** `[words, D]`, orthonormal columns. */
   private readonly basis: Float64Array;
@@ -34,7 +35,7 @@ export class Meaning {
     for (const [word, count] of counts) {
       if (count >= LEAST_SENTENCES) {
         this.wordOf.set(word, this.rarity.length);
-        this.rarity.push(Math.log(sentences.length / count));
+        this.rarity.push(Math.log(sentences.length / count) ** 2);
       }
     }
     const rows = sentences.map((sentence) => this.weightsOf(sentence));

@@ -4,7 +4,7 @@
 export type Way = 'tables' | 'codes';
 
 export type FindQuestion =
-  | { readonly kind: 'dial' }
+  | { readonly kind: 'measure'; readonly way: Way; readonly effort: number }
   | { readonly kind: 'sentence' }
   | { readonly kind: 'neighbours'; readonly text: string; readonly way: Way; readonly effort: number };
 
@@ -28,14 +28,19 @@ export interface Neighbour {
 }
 
 export type FindAnswer =
-  | { readonly kind: 'dial'; readonly sentences: number; readonly settings: readonly Setting[] }
+  | { readonly kind: 'setting'; readonly setting: Setting }
   | { readonly kind: 'sentence'; readonly text: string }
-  /** The exact neighbours, nearest first, and how many sentences were compared by hashing. */
-  | { readonly kind: 'neighbours'; readonly neighbours: readonly Neighbour[]; readonly compared: number };
+  /** The exact neighbours, nearest first, and how many of all sentences were compared by hashing. */
+  | {
+      readonly kind: 'neighbours';
+      readonly neighbours: readonly Neighbour[];
+      readonly compared: number;
+      readonly sentences: number;
+    };
 
 /** Neighbours asked for. */
 export const K = 10;
 export const EFFORTS: Record<Way, readonly number[]> = {
-  tables: [1, 2, 3, 4, 6, 8, 12, 16, 24],
+  tables: [1, 2, 4, 6, 8, 12, 16, 24, 32],
   codes: [10, 20, 40, 80, 160, 320, 640, 1280],
 };

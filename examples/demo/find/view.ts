@@ -4,11 +4,19 @@ import * as Plot from '@observablehq/plot';
 import { count, percent } from '../../output/numbers.js';
 import { Chart, legend, SERIES } from '../page/chart.js';
 import { choice, slider } from '../page/controls.js';
-import { button, element } from '../page/elements.js';
+import { button, element, figures } from '../page/elements.js';
 import { Latest } from '../page/latest.js';
 import type { BackendChoice } from '../page/messages.js';
 import { type OpenView, Workshop } from '../page/view.js';
-import { EFFORTS, type FindAnswer, type FindQuestion, K, type Neighbour, type Setting, type Way } from './question.js';
+import {
+  EFFORTS,
+  type FindAnswer,
+  type FindQuestion,
+  K,
+  type Neighbour,
+  type Setting,
+  type Way,
+} from './question.js';
 
 const WAYS = [
   ['tables', 'hash tables'],
@@ -27,8 +35,8 @@ class Find {
   private readonly text = element('textarea', { id: 'find-text', rows: 2, maxlength: 400 });
   private readonly way = choice('Candidates from', WAYS, 'tables', () => this.turn());
   private readonly efforts = {
-    tables: slider('Buckets visited in each of 8 tables', EFFORTS.tables, 2, () => this.turn()),
-    codes: slider('Nearest codes whose sentences are compared', EFFORTS.codes, 80, () => this.turn()),
+    tables: slider('Buckets visited of each table', EFFORTS.tables, 6, () => this.turn()),
+    codes: slider('Nearest codes compared', EFFORTS.codes, 20, () => this.turn()),
   };
   private readonly recall = element('output', { id: 'find-recall' }, '–');
   private readonly compared = element('output', { id: 'find-compared' }, '–');
@@ -36,17 +44,16 @@ class Find {
   private readonly list = element('ol', { class: 'neighbours' });
   private readonly status = element('p', { role: 'status', class: 'small' }, 'Reading the speeches …');
   private settings: readonly Setting[] = [];
-  private sentences = 0;
+  private readonly failed = ({ message }: Error) => {
+    this.status.textContent = `It broke off: ${message}`;
+  };
 
   constructor(place: HTMLElement, backend: BackendChoice) {
     this.workshop = new Workshop('find', backend, { started: () => this.begin() });
-    const failed = ({ message }: Error) => {
-      this.status.textContent = message;
-    };
     this.latest = new Latest(
       (question) => this.workshop.ask(question),
       (answer) => this.show(answer),
-      failed,
+      this.failed,
     );
     this.text.value = FIRST_QUERY;
     this.text.addEventListener('input', () => this.search());
@@ -54,8 +61,17 @@ class Find {
       this.workshop.line.node,
       element('label', { for: 'find-text', class: 'question' }, 'Find sentences like this one'),
       this.text,
-      element('p', { class: 'buttons' }, button('One of theirs', () => this.pick())),
-      element('div', { class: 'settings' }, this.way.node, ...Object.values(this.efforts).map(({ node }) => node)),
+      element(
+        'p',
+        { class: 'buttons' },
+        button('Take one of theirs', () => this.pick().catch(this.failed)),
+      ),
+      element(
+        'div',
+        { class: 'settings' },
+        this.way.node,
+        ...Object.values(this.efforts).map(({ node }) => node),
+      ),
       element(
         'div',
         { class: 'pair' },
@@ -64,15 +80,13 @@ class Find {
           'section',
           {},
           element('h2', {}, 'What it takes'),
-          element(
-            'dl',
-            { class: 'figures' },
-            element('div', {}, element('dt', {}, `of the ${K} nearest are found`), element('dd', {}, this.recall)),
-            element('div', {}, element('dt', {}, 'of the sentences are compared'), element('dd', {}, this.compared)),
-          ),
+          figures([
+            [this.recall, `of the ${K} nearest are found`],
+            [this.compared, 'of the sentences are compared'],
+          ]),
           legend(WAYS.map(([, name]) => name)),
           this.chart.node,
-          element('p', { class: 'small' }, 'The mean over 200 of the sentences themselves, each as a query.'),
+          element('p', { class: 'small' }, 'The mean over 100 of the sentences themselves, each as a query.'),
         ),
       ),
     );
@@ -81,8 +95,23 @@ class Find {
 
   private begin(): void {
     this.latest.forget();
-    void this.workshop.ask({ kind: 'dial' }).then((answer) => this.show(answer), () => {});
     this.turn();
+    this.measure().catch(this.failed);
+  }
+
+  /** Settings one by one, so that questions come between. */
+  private async measure(): Promise<void> {
+    const settings: Setting[] = [];
+    this.settings = settings;
+    for (const [way] of WAYS) {
+      for (const effort of EFFORTS[way]) {
+        const answer = await this.workshop.ask({ kind: 'measure', way, effort });
+        if (answer.kind === 'setting') {
+          settings.push(answer.setting);
+          this.draw();
+        }
+      }
+    }
   }
 
   private async pick(): Promise<void> {
@@ -104,18 +133,19 @@ class Find {
 
   private search(): void {
     const way = this.way.value;
-    void this.latest.want({ kind: 'neighbours', text: this.text.value, way, effort: this.efforts[way].value });
+    void this.latest.want({
+      kind: 'neighbours',
+      text: this.text.value,
+      way,
+      effort: this.efforts[way].value,
+    });
   }
 
   private show(answer: FindAnswer): void {
-    if (answer.kind === 'dial') {
-      this.settings = answer.settings;
-      this.sentences = answer.sentences;
-      this.draw();
-    } else if (answer.kind === 'neighbours') {
-      const { neighbours, compared } = answer;
+if (answer.kind === 'neighbours') {
+      const { neighbours, compared, sentences } = answer;
       const found = neighbours.filter((one) => one.found).length;
-      this.status.textContent = `Hashing found ${found} of these ${neighbours.length} by comparing ${count(compared)} of ${this.sentences === 0 ? 'all' : count(this.sentences)} sentences.`;
+      this.status.textContent = `Hashing found ${found} of these ${neighbours.length} by comparing ${count(compared)} of ${count(sentences)} sentences.`;
       this.list.replaceChildren(...neighbours.map(item));
     }
   }
@@ -125,16 +155,23 @@ class Find {
     const here = this.settings.find((one) => one.way === way && one.effort === this.efforts[way].value);
     this.recall.textContent = here === undefined ? '–' : percent(here.recall);
     this.compared.textContent = here === undefined ? '–' : percent(here.compared);
-    const axis = (label: string | null) => ({ label, grid: true, domain: [0, 1], tickFormat: (share: number) => `${Math.round(100 * share)} %` });
+    const axis = () => ({
+      label: null,
+      grid: true,
+      domain: [0, 1],
+      tickFormat: (share: number) => `${Math.round(100 * share)} %`,
+    });
     const at = { x: 'compared', y: 'recall' } as const;
     this.chart.draw({
       color: { domain: WAYS.map(([name]) => name), range: SERIES.slice(0, WAYS.length) },
-      x: axis('compared'),
-      y: axis(null),
+      x: axis(),
+      y: axis(),
       marks: [
-        Plot.line(this.settings, { ...at, stroke: 'way', strokeWidth: 2 }),
-        Plot.dot(this.settings, { ...at, fill: 'way', r: 3 }),
-        ...(here === undefined ? [] : [Plot.dot([here], { ...at, stroke: 'var(--ink)', strokeWidth: 2, r: 8 })]),
+        Plot.line(this.settings, { ...at, stroke: 'way', z: 'way', strokeWidth: 2 }),
+        Plot.dot(this.settings, { ...at, fill: 'way', z: 'way', r: 3 }),
+        ...(here === undefined
+          ? []
+          : [Plot.dot([here], { ...at, stroke: 'var(--ink)', strokeWidth: 2, r: 8 })]),
       ],
       ariaLabel:
         here === undefined
@@ -149,6 +186,11 @@ function item({ text, speech, distance, found }: Neighbour): HTMLElement {
     'li',
     { class: found ? 'found' : 'missed' },
     element('blockquote', {}, text),
-    element('p', { class: 'small' }, `${speech} · distance ${distance.toFixed(2)} · `, element('b', {}, found ? 'found' : 'missed')),
+    element(
+      'p',
+      { class: 'small' },
+      `${speech} · distance ${distance.toFixed(2)} · `,
+      element('b', {}, found ? 'found' : 'missed'),
+    ),
   );
 }

@@ -1,7 +1,8 @@
 /** A backend of tfjs in a worker: WebGPU where there is one, else WebAssembly, else JavaScript. */
-import * as tf from '@tensorflow/tfjs-core';
+
 import plainWasm from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url';
 import simdWasm from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
+import * as tf from '@tensorflow/tfjs-core';
 import { useTiledProducts } from '../../training/products.js';
 import type { BackendChoice, Device } from './messages.js';
 

@@ -25,7 +25,7 @@ export class Chart {
     const width = this.place.clientWidth;
     if (this.options !== undefined && width > 0) {
       const style = { background: 'none', fontSize: '12px', fontFamily: 'inherit', overflow: 'visible' };
-      const plot = Plot.plot({ width, height: 280, marginLeft: 52, ...this.options, style });
+      const plot = Plot.plot({ width, height: 280, marginLeft: 60, ...this.options, style });
       plot.setAttribute('role', 'img');
       this.place.replaceChildren(plot);
     }

@@ -50,6 +50,16 @@ export function table(
   );
 }
 
+/** Numbers with what they say. */
+export function figures(
+  entries: readonly (readonly [number: HTMLOutputElement, says: string])[],
+): HTMLElement {
+  const pairs = entries.map(([number, says]) =>
+    element('div', {}, element('dt', {}, says), element('dd', {}, number)),
+  );
+  return element('dl', { class: 'figures' }, ...pairs);
+}
+
 let labels = 0;
 
 /** An id that no other element has. */

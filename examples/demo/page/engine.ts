@@ -10,10 +10,7 @@ export interface Listener<News> {
 
 export class Engine<Question, Answer, News = never> {
   private readonly worker: Worker;
-  private readonly asked = new Map<
-    number,
-    { resolve(answer: Answer): void; reject(error: Error): void }
-  >();
+  private readonly asked = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>();
   private questions = 0;
 
   constructor(view: ViewName, backend: BackendChoice, listener: Listener<News>) {
@@ -45,22 +42,17 @@ export class Engine<Question, Answer, News = never> {
   }
 
   private hear(message: FromWorker, listener: Listener<News>): void {
-    switch (message.kind) {
-      case 'ready':
-        return listener.ready?.(message.device);
-      case 'news':
-        return listener.news?.(message.news as News);
-      case 'lost':
-        this.stop();
-        return listener.lost(message.message);
-      case 'answer':
-        return this.settle(message.id)?.resolve(message.answer as Answer);
-      case 'failed':
-        if (message.id === undefined) {
-          this.stop();
-          return listener.lost(message.message);
-        }
-        return this.settle(message.id)?.reject(new Error(message.message));
+    if (message.kind === 'ready') {
+      listener.ready?.(message.device);
+    } else if (message.kind === 'news') {
+      listener.news?.(message.news as News);
+    } else if (message.kind === 'answer') {
+      this.settle(message.id)?.resolve(message.answer as Answer);
+    } else if (message.kind === 'failed' && message.id !== undefined) {
+      this.settle(message.id)?.reject(new Error(message.message));
+    } else {
+      this.stop();
+      listener.lost(message.message);
     }
   }
 

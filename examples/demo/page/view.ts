@@ -33,11 +33,21 @@ export class DeviceLine {
     );
   }
 
-  /** @param again what starts anew. */
+  /**
+   * The worker is gone, or did not start.
+   *
+   * @param again what starts another.
+   */
   trouble(message: string, again: () => void): void {
+    const reason = message.replace(/[.\s]*$/, '') || 'no reason was given';
+    const what = { webgpu: 'The GPU was lost', wasm: 'The worker was lost', cpu: 'The worker was lost' };
+    const happened = this.device === undefined ? 'Nothing could be started' : what[this.device.backend];
     this.device = undefined;
     this.node.classList.add('trouble');
-    this.node.replaceChildren(`${message} `, button('Start again', again));
+    this.node.replaceChildren(
+      `${happened}: ${reason}. Here, or elsewhere by the choice at the foot of the page: `,
+      button('Start again', again),
+    );
   }
 }
 
@@ -65,9 +75,7 @@ export class Workshop<Question, Answer, News = never> {
       ready: (device) => this.line.ready(device),
       news: (news) => listener.news?.(news),
       lost: (message) => {
-        this.line.trouble(`The ${this.line.device?.backend === 'webgpu' ? 'GPU' : 'worker'} was lost: ${message || 'no reason given'}.`, () =>
-          this.start(),
-        );
+        this.line.trouble(message, () => this.start());
         listener.ended?.();
       },
     });

@@ -22,33 +22,32 @@ const MOST_RUNS = 9;
 /** Beyond this, tensors on a processor are not tried. */
 const MOST_BYTES = 2 ** 30;
 
-export const openRace: OpenEngine<RaceSettings, undefined, RaceNews> =
-  (device, tell) => async (settings) => {
-    const racing = new Set(CONTESTANTS);
-    const last = new Map<Contestant, number>();
-    for (let length = FIRST_LENGTH; length <= settings.longest && racing.size > 0; length *= 2) {
-      const [qk, v] = [1, 2].map((seed) =>
-        tf.randomNormal([1, settings.heads, length, DEPTH], 0, 1, 'float32', seed),
-      ) as [tf.Tensor, tf.Tensor];
-      await upload(qk);
-      await upload(v);
-      for (const who of racing) {
-        const expected = (last.get(who) ?? 0) * growthOf(who);
-        const reason = reasonToStop(who, length, settings, expected, device);
-        if (reason !== undefined) {
-          racing.delete(who);
-          tell({ kind: 'out', who, length, reason });
-          continue;
-        }
-        tell({ kind: 'busy', who, length });
-        const lap = { who, length, ...(await measured(() => attendAs(who, qk, v, settings), device)) };
-        last.set(who, lap.ms);
-        tell({ kind: 'lap', lap });
+export const openRace: OpenEngine<RaceSettings, undefined, RaceNews> = (device, tell) => async (settings) => {
+  const racing = new Set(CONTESTANTS);
+  const last = new Map<Contestant, number>();
+  for (let length = FIRST_LENGTH; length <= settings.longest && racing.size > 0; length *= 2) {
+    const [qk, v] = [1, 2].map((seed) =>
+      tf.randomNormal([1, settings.heads, length, DEPTH], 0, 1, 'float32', seed),
+    ) as [tf.Tensor, tf.Tensor];
+    await upload(qk);
+    await upload(v);
+    for (const who of racing) {
+      const expected = (last.get(who) ?? 0) * growthOf(who);
+      const reason = reasonToStop(who, length, settings, expected, device);
+      if (reason !== undefined) {
+        racing.delete(who);
+        tell({ kind: 'out', who, length, reason });
+        continue;
       }
-      tf.dispose([qk, v]);
+      tell({ kind: 'busy', who, length });
+      const lap = { who, length, ...(await measured(() => attendAs(who, qk, v, settings), device)) };
+      last.set(who, lap.ms);
+      tell({ kind: 'lap', lap });
     }
-    return undefined;
-  };
+    tf.dispose([qk, v]);
+  }
+  return undefined;
+};
 
 function reasonToStop(
   who: Contestant,

@@ -10,7 +10,7 @@ export interface RaceResults {
 }
 
 /** The laps by length: a cell for each contestant, empty where it did not run. */
-export function rowsOf({ laps }: RaceResults): string[][] {
+export function rowsOf(laps: readonly Lap[]): string[][] {
   const lengths = [...new Set(laps.map(({ length }) => length))];
   return lengths.map((length) => [
     count(length),
@@ -31,7 +31,7 @@ export function asMarkdown(results: RaceResults): string {
     '',
     line(HEAD),
     line(HEAD.map(() => '---')),
-    ...rowsOf(results).map(line),
+    ...rowsOf(results.laps).map(line),
     '',
   ].join('\n');
 }

@@ -19,15 +19,27 @@ export const openRace: OpenView = (place, backend) => {
 
 class Race {
   private readonly workshop: Workshop<RaceSettings, undefined, RaceNews>;
-  private readonly rounds = choice('Rounds of LSH', [1, 2, 4, 8].map((n) => [n, String(n)] as const), 2, () => {});
-  private readonly heads = choice('Heads', [1, 4, 8].map((n) => [n, String(n)] as const), 1, () => {});
+  private readonly rounds = choice(
+    'Rounds of LSH',
+    [1, 2, 4, 8].map((n) => [n, String(n)] as const),
+    2,
+    () => {},
+  );
+  private readonly heads = choice(
+    'Heads',
+    [1, 4, 8].map((n) => [n, String(n)] as const),
+    1,
+    () => {},
+  );
   private readonly longest = slider('Up to a length of', LONGEST, 16384, () => {});
-  private readonly go = button('Start', () => (this.racing ? this.stop('Stopped.') : this.start()), { class: 'main' });
+  private readonly go = button('Start', () => (this.racing ? this.stop('Stopped.') : this.start()), {
+    class: 'main',
+  });
   private readonly status = element('p', { role: 'status', class: 'small' });
-  private readonly time = new Chart('Time of a call');
-  private readonly memory = new Chart('Most memory in use at once, beside the inputs');
+  private readonly time = new Chart('Time of a call, by length');
+  private readonly memory = new Chart('Most memory in use at once beside the inputs, by length');
   private readonly results = element('div', { class: 'results' });
-  private readonly outs = element('ul', { class: 'small' });
+  private readonly outs = element('ul', { class: 'small plain' });
   private readonly copies = element('p', { class: 'copies', hidden: true });
   private racing = false;
   private laps: Lap[] = [];
@@ -36,8 +48,13 @@ class Race {
 
   constructor(place: HTMLElement, backend: BackendChoice) {
     this.workshop = new Workshop<RaceSettings, undefined, RaceNews>('race', backend, {
-      started: () => {},
-      ended: () => this.ended('The race ended with its device; what it had found is below.'),
+      started: () => {
+        this.go.disabled = false;
+      },
+      ended: () => {
+        this.ended('The race ended with its device; what it had found is below.');
+        this.go.disabled = true;
+      },
       news: (news) => this.hear(news),
     });
     this.copies.append(
@@ -46,7 +63,12 @@ class Race {
     );
     place.append(
       this.workshop.line.node,
-      element('div', { class: 'settings' }, ...[this.rounds, this.heads, this.longest].map(({ node }) => node), this.go),
+      element(
+        'div',
+        { class: 'settings' },
+        ...[this.rounds, this.heads, this.longest].map(({ node }) => node),
+        this.go,
+      ),
       this.status,
       legend(CONTESTANTS),
       element('div', { class: 'pair charts' }, this.time.node, this.memory.node),
@@ -112,7 +134,7 @@ class Race {
     this.memory.draw(this.logLog(laps, 'bytes', bytes));
     this.copies.hidden = laps.length === 0;
     if (laps.length > 0) {
-      this.results.replaceChildren(table('Time and memory by length', HEAD, rowsOf({ laps } as RaceResults)));
+      this.results.replaceChildren(table('Time and memory by length', HEAD, rowsOf(laps)));
     } else {
       this.results.replaceChildren();
     }
@@ -120,16 +142,37 @@ class Race {
 
   private logLog(laps: readonly Lap[], y: 'ms' | 'bytes', format: (value: number) => string) {
     const color = { domain: [...CONTESTANTS], range: [...SERIES] };
-    const x = { type: 'log', base: 2, label: 'length', tickFormat: (length: number) => count(length) } as const;
+    const x = {
+      type: 'log',
+      base: 2,
+      label: null,
+      tickFormat: (length: number) => count(length),
+    } as const;
     const last = laps.at(-1);
     return {
       color,
       x: { ...x, domain: [256, Math.max(1024, this.settings?.longest ?? this.longest.value)] },
-      y: { type: 'log', label: null, grid: true, ticks: 5, tickFormat: format, ...(laps.length === 0 && { domain: [1, 100] }) },
+      y: {
+        type: 'log',
+        label: null,
+        grid: true,
+        ticks: 5,
+        tickSize: 0,
+        ...(y === 'bytes' && { base: 2 }),
+        tickFormat: format,
+        ...(laps.length === 0 && { domain: [1, 100] }),
+      },
       marks: [
-        Plot.line(laps, { x: 'length', y, stroke: 'who', strokeWidth: 2 }),
-        Plot.dot(laps, { x: 'length', y, fill: 'who', r: 3.5 }),
-        Plot.tip(laps, Plot.pointer({ x: 'length', y, title: (lap: Lap) => `${lap.who} at ${count(lap.length)}: ${format(lap[y])}` })),
+        Plot.line(laps, { x: 'length', y, stroke: 'who', z: 'who', strokeWidth: 2 }),
+        Plot.dot(laps, { x: 'length', y, fill: 'who', z: 'who', r: 3.5 }),
+        Plot.tip(
+          laps,
+          Plot.pointer({
+            x: 'length',
+            y,
+            title: (lap: Lap) => `${lap.who} at ${count(lap.length)}: ${format(lap[y])}`,
+          }),
+        ),
       ],
       ariaLabel:
         last === undefined

@@ -21,7 +21,9 @@ export class Detail {
   draw(scene: Scene, token: number): void {
     const { texts, share, options } = scene;
     const [dense, lsh] = [rowOf(scene.dense, token), rowOf(scene.lsh, token)];
-    const rounds = Array.from({ length: options.numHashes }, (_, round) => weightsInRound(scene, token, round));
+    const rounds = Array.from({ length: options.numHashes }, (_, round) =>
+      weightsInRound(scene, token, round),
+    );
     const keys = texts
       .map((_, key) => key)
       .sort((a, b) => (dense[b] as number) - (dense[a] as number) || a - b)

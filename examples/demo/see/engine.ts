@@ -1,11 +1,6 @@
 /** A text's attention, by LSH and in full: everything that the view shows comes out of the package's own functions. */
 import * as tf from '@tensorflow/tfjs-core';
-import {
-  denseAttentionWithLse,
-  lshAttention,
-  lshAttentionWithLse,
-  lshBuckets,
-} from 'tfjs-lsh-attention';
+import { denseAttentionWithLse, lshAttention, lshAttentionWithLse, lshBuckets } from 'tfjs-lsh-attention';
 import { D, memoryOf } from '../../speeches/memory.js';
 import type { OpenEngine } from '../page/messages.js';
 import { SCALE, type SeeAnswer, type SeeQuestion } from './question.js';

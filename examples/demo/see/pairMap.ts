@@ -1,6 +1,7 @@
 /** All pairs as a picture: a row for each query, a column for each key. */
-import { element } from '../page/elements.js';
+
 import { percent } from '../../output/numbers.js';
+import { element } from '../page/elements.js';
 import { rowOf, type Scene, sorted, summaryOf } from './scene.js';
 
 /** How much of a colour a pair that is seen has at least, so that windows show. */

@@ -42,7 +42,11 @@ export function groups(scene: Scene): Group[] {
 }
 
 /** What `token` gives each token in the shown round, or in another; 0 where it does not see it. */
-export function weightsInRound({ rounds, texts, round }: Scene, token: number, inRound = round): Float32Array {
+export function weightsInRound(
+  { rounds, texts, round }: Scene,
+  token: number,
+  inRound = round,
+): Float32Array {
   const L = texts.length;
   const first = (inRound * L + token) * L;
   return rounds.subarray(first, first + L);

@@ -23,8 +23,8 @@ export class SeeSettings {
     this.area.value = TEXTS[0]?.text ?? '';
     this.area.addEventListener('input', changed);
     const rounds = slider('Rounds', ROUNDS, 4, changed);
-    const buckets = slider('Buckets', BUCKETS, 16, changed);
-    const chunk = slider('Chunk', CHUNKS, 16, changed);
+    const buckets = slider('Buckets', BUCKETS, 32, changed);
+    const chunk = slider('Chunk', CHUNKS, 8, changed);
     const causal = checkbox('Causal: no word sees a later one', false, changed);
     const seen = [
       ['chunk', 'its chunk and the one before'],

@@ -37,7 +37,13 @@ export class TokenRow {
         const hue = Math.round((360 * bucket) / options.numBuckets);
         const made = element(
           'span',
-          { role: 'option', 'aria-selected': 'false', tabindex: -1, 'data-token': token, title: `bucket ${bucket}` },
+          {
+            role: 'option',
+            'aria-selected': 'false',
+            tabindex: -1,
+            'data-token': token,
+            title: `bucket ${bucket}`,
+          },
           texts[token] as string,
         );
         made.style.setProperty('--hue', String(hue));

@@ -2,7 +2,7 @@
 import './see.css';
 import { percent } from '../../output/numbers.js';
 import { choice } from '../page/controls.js';
-import { element } from '../page/elements.js';
+import { element, figures } from '../page/elements.js';
 import { Latest } from '../page/latest.js';
 import type { BackendChoice } from '../page/messages.js';
 import { type OpenView, Workshop } from '../page/view.js';
@@ -62,7 +62,9 @@ class See {
       },
     );
     place.append(...this.parts());
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.choose(this.chosen ?? 0));
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () =>
+      this.choose(this.chosen ?? 0),
+    );
     this.workshop.start();
   }
 
@@ -73,16 +75,14 @@ class See {
       this.workshop.line.node,
       this.settings.node,
       this.note,
-      element(
-        'dl',
-        { class: 'figures' },
-        element('div', {}, element('dt', {}, 'of dense attention’s mass is seen'), element('dd', {}, this.share)),
-        element('div', {}, element('dt', {}, 'of the pairs are compared'), element('dd', {}, this.pairs)),
-      ),
+      figures([
+        [this.share, 'of dense attention’s mass is seen'],
+        [this.pairs, 'of the pairs are compared'],
+      ]),
       this.rounds,
       element(
         'div',
-        { class: 'pair' },
+        { class: 'pair stage' },
         figure(
           'Hash',
           'A word’s vector is made of it and the three before it. A random rotation puts it into a bucket, its colour: like contexts share one. Opposite colours are opposite corners.',
@@ -128,7 +128,9 @@ class See {
     const scene = { ...answer, round };
     if (this.scene?.options.numHashes !== numHashes) {
       const numbers = Array.from({ length: numHashes }, (_, n) => [n, String(n + 1)] as const);
-      const control = choice('Round shown', numbers, round, () => this.draw({ ...(this.scene as Scene), round: this.shown() }));
+      const control = choice('Round shown', numbers, round, () =>
+        this.draw({ ...(this.scene as Scene), round: this.shown() }),
+      );
       this.shown = () => control.value;
       this.rounds.replaceChildren(control.node);
     }

@@ -1,11 +1,11 @@
 /** The view Train: a model learns to say again what it has read. */
 import * as Plot from '@observablehq/plot';
-import { count, percent } from '../../output/numbers.js';
 import type { Attention } from '../../copy/model.js';
 import { named } from '../../copy/run.js';
+import { count, percent } from '../../output/numbers.js';
 import { Chart, SERIES } from '../page/chart.js';
 import { choice } from '../page/controls.js';
-import { button, element } from '../page/elements.js';
+import { button, element, figures } from '../page/elements.js';
 import type { BackendChoice } from '../page/messages.js';
 import { type OpenView, Workshop } from '../page/view.js';
 import type { TrainNews, TrainQuestion } from './question.js';
@@ -33,12 +33,16 @@ class Training {
     () => this.afresh(),
   );
   private readonly trained = choice<number | 'dense'>('Rounds in training', OR_DENSE, 2, () => this.afresh());
-  private readonly evaluated = choice<number | 'dense'>('Rounds at evaluation', OR_DENSE, 2, () => this.evaluate());
-  private readonly go = button('Train', () => (this.state === 'running' ? this.pause() : this.run()), { class: 'main' });
+  private readonly evaluated = choice<number | 'dense'>('Rounds at evaluation', OR_DENSE, 2, () =>
+    this.evaluate(),
+  );
+  private readonly go = button('Train', () => (this.state === 'running' ? this.pause() : this.run()), {
+    class: 'main',
+  });
   private readonly again = button('Start over', () => this.afresh());
   private readonly status = element('p', { role: 'status', class: 'small' });
-  private readonly loss = new Chart('Loss on the second w: every step, and the mean of neighbouring ones');
-  private readonly accuracy = new Chart('Accuracy on the second w, of sequences that are not trained on');
+  private readonly loss = new Chart('Loss on the second w by step, and its running mean');
+  private readonly accuracy = new Chart('Accuracy by step, on sequences that are not trained on');
   private readonly accuracyNow = element('output', { id: 'train-accuracy' }, '–');
   private readonly stepsNow = element('output', { id: 'train-step' }, '0');
   private state: 'fresh' | 'running' | 'paused' = 'fresh';
@@ -51,7 +55,8 @@ class Training {
     this.workshop = new Workshop<TrainQuestion, undefined, TrainNews>('train', backend, {
       started: () => this.begin(),
       ended: () => {
-        this.become('fresh', 'The model was lost with its device.');
+        this.become('fresh', this.steps.length === 0 ? '' : 'The model was lost with its device.');
+        this.go.disabled = true;
       },
       news: (news) => this.hear(news),
     });
@@ -60,12 +65,10 @@ class Training {
       element('div', { class: 'settings' }, this.task.node, this.trained.node, this.evaluated.node),
       element('p', { class: 'buttons' }, this.go, this.again),
       this.status,
-      element(
-        'dl',
-        { class: 'figures' },
-        element('div', {}, element('dt', {}, 'steps'), element('dd', {}, this.stepsNow)),
-        element('div', {}, element('dt', {}, 'of the second w is right'), element('dd', {}, this.accuracyNow)),
-      ),
+      figures([
+        [this.stepsNow, 'steps'],
+        [this.accuracyNow, 'of the second w is right'],
+      ]),
       element('div', { class: 'pair charts' }, this.loss.node, this.accuracy.node),
     );
     this.workshop.start();
@@ -87,6 +90,7 @@ class Training {
   private begin(): void {
     this.steps = [];
     this.accuracies = [];
+    this.go.disabled = false;
     this.become('fresh', '');
     this.draw();
     this.send({ kind: 'begin', task: this.task.value, attention: this.attention });
@@ -98,7 +102,10 @@ class Training {
     await this.send({ kind: 'evaluate', attention: this.evaluated.value });
     await this.send({ kind: 'run' });
     if (this.steps.length >= steps) {
-      this.become('paused', `Trained for ${count(steps)} steps. Other rounds at evaluation show what they bring.`);
+      this.become(
+        'paused',
+        `Trained for ${count(steps)} steps. Other rounds at evaluation show what they bring.`,
+      );
     }
   }
 
@@ -151,7 +158,7 @@ class Training {
     const last = accuracies.at(-1);
     this.stepsNow.textContent = `${count(steps.length)} of ${count(all)}`;
     this.accuracyNow.textContent = last === undefined ? '–' : percent(last.value);
-    const x = { label: 'step', domain: [0, all] };
+    const x = { label: null, domain: [0, all] };
     const guess = (y: number) => Plot.ruleY([y], { stroke: 'var(--soft)', strokeDasharray: '4 4' });
     this.loss.draw({
       x,
@@ -165,12 +172,24 @@ class Training {
     });
     this.accuracy.draw({
       x,
-      y: { label: null, grid: true, domain: [0, 1], tickFormat: (share: number) => `${Math.round(100 * share)} %` },
+      y: {
+        label: null,
+        grid: true,
+        domain: [0, 1],
+        tickFormat: (share: number) => `${Math.round(100 * share)} %`,
+      },
       marks: [
         guess(1 / (vocabulary - 1)),
         Plot.line(accuracies, { x: 'step', y: 'value', stroke: SERIES[0], strokeWidth: 2 }),
         Plot.dot(accuracies, { x: 'step', y: 'value', fill: SERIES[0], r: 3.5 }),
-        Plot.text(accuracies.filter(changed), { x: 'step', y: 'value', text: ({ attention }) => named(attention), dy: -10, fill: 'var(--soft)' }),
+        Plot.text(accuracies.filter(changed), {
+          x: 'step',
+          y: 'value',
+          text: ({ attention }) => named(attention),
+          textAnchor: 'start',
+          dy: -10,
+          fill: 'var(--soft)',
+        }),
       ],
       ariaLabel: `The accuracy at ${accuracies.length} times: ${last === undefined ? 'none yet' : `${percent(last.value)} with ${named(last.attention)}`}.`,
     });
