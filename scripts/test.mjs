@@ -39,7 +39,7 @@ const STEPS = {
     return code;
   },
   browser: () => inChromium(['--project', 'browser']),
-  demo: () => inChromium(['--project', 'node', 'test/demo']),
+  demo: () => inChromium(['--project', 'node', '--no-file-parallelism', 'test/demo']),
   package: async () =>
     (await command('publint', ['--strict'])) ||
     (await command('@arethetypeswrong/cli', ['--pack', '.', '--profile', 'esm-only', '--quiet'], 'attw')) ||

@@ -85,7 +85,12 @@ export class Library {
       distance: truth.distances[i] as number,
       found: found.ids.includes(id),
     }));
-    return { kind: 'neighbours', neighbours, compared: found.candidates[0] as number, sentences: texts.length };
+    return {
+      kind: 'neighbours',
+      neighbours,
+      compared: found.candidates[0] as number,
+      sentences: texts.length,
+    };
   }
 }
 

@@ -142,7 +142,7 @@ class Find {
   }
 
   private show(answer: FindAnswer): void {
-if (answer.kind === 'neighbours') {
+    if (answer.kind === 'neighbours') {
       const { neighbours, compared, sentences } = answer;
       const found = neighbours.filter((one) => one.found).length;
       this.status.textContent = `Hashing found ${found} of these ${neighbours.length} by comparing ${count(compared)} of ${count(sentences)} sentences.`;
@@ -168,7 +168,7 @@ if (answer.kind === 'neighbours') {
       y: axis(),
       marks: [
         Plot.line(this.settings, { ...at, stroke: 'way', z: 'way', strokeWidth: 2 }),
-        Plot.dot(this.settings, { ...at, fill: 'way', z: 'way', r: 3 }),
+        Plot.dot(this.settings, { ...at, fill: 'way', r: 3 }),
         ...(here === undefined
           ? []
           : [Plot.dot([here], { ...at, stroke: 'var(--ink)', strokeWidth: 2, r: 8 })]),

@@ -164,7 +164,7 @@ class Race {
       },
       marks: [
         Plot.line(laps, { x: 'length', y, stroke: 'who', z: 'who', strokeWidth: 2 }),
-        Plot.dot(laps, { x: 'length', y, fill: 'who', z: 'who', r: 3.5 }),
+        Plot.dot(laps, { x: 'length', y, fill: 'who', r: 3.5 }),
         Plot.tip(
           laps,
           Plot.pointer({

@@ -16,13 +16,14 @@ export const openTrain: OpenEngine<TrainQuestion, undefined, TrainNews> = (_devi
         run.begin(question.task, question.attention);
         break;
       case 'run':
+        run.evaluated = question.evaluated;
         await run.go();
         break;
       case 'pause':
         run.running = false;
         break;
       case 'evaluate':
-        run.evaluated = question.attention;
+        run.evaluated = question.evaluated;
         await run.measure();
     }
     return undefined;
@@ -47,6 +48,7 @@ class Run {
     const { steps, measureEvery } = TASKS[this.task];
     const trainer = this.trainer as Trainer;
     this.running = true;
+    await this.measure();
     while (this.running && trainer.step < steps) {
       const loss = await trainer.train(steps);
       this.tell({ kind: 'step', step: trainer.step, loss });

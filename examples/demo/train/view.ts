@@ -36,7 +36,7 @@ class Training {
   private readonly evaluated = choice<number | 'dense'>('Rounds at evaluation', OR_DENSE, 2, () =>
     this.evaluate(),
   );
-  private readonly go = button('Train', () => (this.state === 'running' ? this.pause() : this.run()), {
+  private readonly go = button('Train', () => (this.state === 'running' ? this.pause() : void this.run()), {
     class: 'main',
   });
   private readonly again = button('Start over', () => this.afresh());
@@ -93,40 +93,43 @@ class Training {
     this.go.disabled = false;
     this.become('fresh', '');
     this.draw();
-    this.send({ kind: 'begin', task: this.task.value, attention: this.attention });
+    void this.send({ kind: 'begin', task: this.task.value, attention: this.attention });
   }
 
   private async run(): Promise<void> {
     this.become('running', '');
     const { steps } = TASKS[this.task.value];
-    await this.send({ kind: 'evaluate', attention: this.evaluated.value });
-    await this.send({ kind: 'run' });
-    if (this.steps.length >= steps) {
-      this.become(
-        'paused',
-        `Trained for ${count(steps)} steps. Other rounds at evaluation show what they bring.`,
-      );
+    const ended = await this.send({ kind: 'run', evaluated: this.evaluated.value });
+    this.go.disabled = false;
+    if (ended) {
+      const done = `Trained for ${count(steps)} steps. Other rounds at evaluation show what they bring.`;
+      this.become('paused', this.steps.length < steps ? 'Paused.' : done);
     }
   }
 
+  /** After the step at hand. */
   pause(): void {
     if (this.state === 'running') {
-      this.become('paused', 'Paused.');
-      this.send({ kind: 'pause' });
+      this.status.textContent = 'Pausing …';
+      this.go.disabled = true;
+      void this.send({ kind: 'pause' });
     }
   }
 
   private evaluate(): void {
     if (this.state !== 'fresh') {
-      this.send({ kind: 'evaluate', attention: this.evaluated.value });
+      void this.send({ kind: 'evaluate', evaluated: this.evaluated.value });
     }
   }
 
-  private async send(question: TrainQuestion): Promise<void> {
+  /** @returns whether it went well; the page says why not. */
+  private async send(question: TrainQuestion): Promise<boolean> {
     try {
       await this.workshop.ask(question);
+      return true;
     } catch (error) {
       this.become('fresh', `It broke off: ${(error as Error).message}`);
+      return false;
     }
   }
 
