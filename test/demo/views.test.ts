@@ -121,7 +121,10 @@ describe('Train', () => {
     await reached(1);
     const first = await lossNow();
     for (const rounds of ['1', '4', '8', '4']) {
-      await page.getByRole('group', { name: 'Rounds at evaluation' }).getByLabel(rounds, { exact: true }).check();
+      await page
+        .getByRole('group', { name: 'Rounds at evaluation' })
+        .getByLabel(rounds, { exact: true })
+        .check();
       await page.waitForTimeout(100);
     }
     await reached(12);

@@ -27,6 +27,10 @@ export class Chart {
       const style = { background: 'none', fontSize: '12px', fontFamily: 'inherit', overflow: 'visible' };
       const plot = Plot.plot({ width, height: 280, marginLeft: 60, ...this.options, style });
       plot.setAttribute('role', 'img');
+      // A picture is read by its own label; those of its parts have no role to be read in.
+      for (const part of plot.querySelectorAll('[aria-label]')) {
+        part.removeAttribute('aria-label');
+      }
       this.place.replaceChildren(plot);
     }
   }

@@ -45,7 +45,7 @@ export class DeviceLine {
     this.device = undefined;
     this.node.classList.add('trouble');
     this.node.replaceChildren(
-      `${happened}: ${reason}. Here, or elsewhere by the choice at the foot of the page: `,
+      `${happened}: ${reason}. Try again, or choose another place to compute at the foot of the page. `,
       button('Start again', again),
     );
   }
@@ -85,10 +85,5 @@ export class Workshop<Question, Answer, News = never> {
   /** @throws what the worker threw. */
   ask(question: Question): Promise<Answer> {
     return (this.engine as Engine<Question, Answer, News>).ask(question);
-  }
-
-  stop(): void {
-    this.engine?.stop();
-    this.engine = undefined;
   }
 }
