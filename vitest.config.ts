@@ -1,5 +1,6 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
+import { CHROMIUM_FLAGS } from './test/browser/flags.js';
 
 /**
  * Three projects: `node` needs nothing but Node, `gpu` runs on Dawn (LSH_ADAPTER chooses the
@@ -11,7 +12,7 @@ export default defineConfig({
       {
         test: {
           name: 'node',
-          include: ['test/{unit,package,examples,transformers}/**/*.test.ts'],
+          include: ['test/{unit,package,examples,transformers,demo}/**/*.test.ts'],
           testTimeout: 120_000,
         },
       },
@@ -41,16 +42,7 @@ export default defineConfig({
             provider: playwright({
               launchOptions: {
                 executablePath: process.env.LSH_CHROMIUM,
-                args: [
-                  '--enable-unsafe-webgpu',
-                  '--use-webgpu-adapter=swiftshader',
-                  '--use-angle=swiftshader',
-                  '--enable-unsafe-swiftshader',
-                  '--no-sandbox',
-                  '--disable-background-networking',
-                  '--disable-component-update',
-                  '--disable-sync',
-                ],
+                args: [...CHROMIUM_FLAGS],
               },
             }),
             instances: [{ browser: 'chromium' }],

@@ -1,5 +1,5 @@
 /**
- * npm test [-- STEP …]: everything, or the steps named: lint types docs unit gpu browser package examples.
+ * npm test [-- STEP …]: everything, or the steps named: lint types docs unit gpu browser demo package examples.
  * GPU tests run on LSH_ADAPTER; without it on lavapipe where it is installed, and the kernels' on SwiftShader.
  */
 import { spawnSync } from 'node:child_process';
@@ -40,6 +40,7 @@ const STEPS = {
     return code;
   },
   browser: () => inChromium(['--project', 'browser']),
+  demo: () => inChromium(['--project', 'node', '--no-file-parallelism', 'test/demo']),
   package: async () =>
     (await command('publint', ['--strict'])) ||
     (await command('@arethetypeswrong/cli', ['--pack', '.', '--profile', 'esm-only', '--quiet'], 'attw')) ||
@@ -48,6 +49,18 @@ const STEPS = {
   examples: () =>
     vitest(['--project', 'node', '--no-file-parallelism', 'test/examples'], { LSH_ADAPTER: adapters()[0] }),
 };
+
+/** Tests that need a Chromium, whose path they are given. */
+async function inChromium(args) {
+  const { findChromium } = await import('./chromium.mjs');
+  const chromium = findChromium();
+  if (chromium === undefined) {
+    say('No Chromium starts here. Install your system’s chromium, or set LSH_CHROMIUM to the path of one.');
+    return 1;
+  }
+  say(`— Chromium: ${chromium.path}`);
+  return await vitest(args, { ...chromium.env, LSH_CHROMIUM: chromium.path });
+}
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !(name in STEPS));

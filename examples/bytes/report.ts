@@ -1,10 +1,10 @@
 /** What a run has come to, in lines and in a picture. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import * as Plot from '@observablehq/plot';
-import { count } from '../output/numbers.js';
+import { count, timeLeft } from '../output/numbers.js';
 import { escaped, page } from '../output/page.js';
 import { chart, curve, DARK, GREY, WARM } from '../training/charts.js';
-import { type Progress, timeLeft } from '../training/loop.js';
+import type { Progress } from '../training/loop.js';
 import type { Baselines } from './entropy.js';
 import type { Recipe } from './recipe.js';
 import type { History } from './trainer.js';

@@ -2,10 +2,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { ByteTokenizer, Reformer } from 'tfjs-lsh-attention/reformer';
 import type { Point } from '../training/charts.js';
-import { type Checkpoint, sameRecipe } from '../training/checkpoint.js';
 import type { Trainable } from '../training/loop.js';
 import { ScheduledAdam, storedTensors } from '../training/optimizer.js';
 import { randomNumbers } from '../training/random.js';
+import { type Checkpoint, sameRecipe } from '../training/resume.js';
 import { type Corpus, piecesOf } from './corpus.js';
 import { configOf, type Recipe } from './recipe.js';
 import { startWeights } from './start.js';

@@ -1,6 +1,6 @@
 /** Runs of the duplication task. */
+import { timeLeft } from '../output/numbers.js';
 import type { Progress } from '../training/loop.js';
-import { timeLeft } from '../training/loop.js';
 import type { Attention } from './model.js';
 import type { Recipe } from './trainer.js';
 

@@ -1,9 +1,9 @@
 /** One model on its way: steps, accuracy, and what a checkpoint needs to go on from here. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Point } from '../training/charts.js';
-import { type Checkpoint, sameRecipe } from '../training/checkpoint.js';
 import type { Trainable } from '../training/loop.js';
 import { ScheduledAdam, storedTensors } from '../training/optimizer.js';
+import { type Checkpoint, sameRecipe } from '../training/resume.js';
 import { type Attention, languageModel, type ModelShape } from './model.js';
 import { type Purpose, sequences } from './task.js';
 

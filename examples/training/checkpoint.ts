@@ -11,13 +11,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { parseSafetensors, type StoredTensor, writeSafetensors } from 'tfjs-lsh-attention/reformer';
-
-export interface Checkpoint {
-  /** Anything that JSON holds. */
-  readonly about: unknown;
-  readonly tensors: ReadonlyMap<string, StoredTensor>;
-}
+import { parseSafetensors, writeSafetensors } from 'tfjs-lsh-attention/reformer';
+import type { Checkpoint } from './resume.js';
 
 /** Writes beside `path`, then renames: whenever the process ends, `path` is whole, the old one or the new. */
 export function writeCheckpoint(path: string, { about, tensors }: Checkpoint): void {
@@ -64,19 +59,4 @@ export function readCheckpoint(path: string): Checkpoint | undefined {
 /** Of the file as it would be without a digest. */
 function digest(tensors: Checkpoint['tensors'], metadata: Readonly<Record<string, string>>): string {
   return createHash('sha256').update(writeSafetensors({ tensors, metadata })).digest('hex');
-}
-
-/**
- * Refuses to go on with a run of other settings.
- * @throws Error that names the first that differs.
- */
-export function sameRecipe(path: string, saved: object | undefined, wanted: object): void {
-  for (const [name, value] of Object.entries(wanted)) {
-    const other = saved?.[name as keyof typeof saved];
-    if (other !== value) {
-      throw new Error(
-        `The checkpoint ${path} is of a run with ${name} ${other}, not ${value}. Give the options of that run, another --checkpoint, or --fresh to start over.`,
-      );
-    }
-  }
 }

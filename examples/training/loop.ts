@@ -1,5 +1,6 @@
 /** A training run from its checkpoint, if there is one, to its end, or to where it is stopped. */
-import { type Checkpoint, readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import type { Checkpoint } from './resume.js';
 
 /** One model on its way. */
 export interface Trainable {
@@ -82,11 +83,6 @@ export async function train<T extends Trainable>(run: Run<T>): Promise<T> {
   }
   await save();
   return trainer;
-}
-
-/** How long a run goes on, for people. */
-export function timeLeft(seconds: number): string {
-  return seconds >= 90 ? `${Math.round(seconds / 60)} min left` : `${Math.round(seconds)} s left`;
 }
 
 /** Ctrl-C: the first ends a run after the step at hand, another at once. */
