@@ -88,18 +88,6 @@ const failed = results.filter(({ passed }) => !passed).length;
 console.log(`${results.length - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-/** Tests that need a browser. */
-async function inChromium(args) {
-  const { findChromium } = await import('./chromium.mjs');
-  const chromium = findChromium();
-  if (chromium === undefined) {
-    say('No Chromium starts here. Install your system’s chromium, or set LSH_CHROMIUM to the path of one.');
-    return 1;
-  }
-  say(`— Chromium: ${chromium.path}`);
-  return await vitest(args, { ...chromium.env, LSH_CHROMIUM: chromium.path });
-}
-
 /** Adapters to test on: the one asked for, else the software adapters that there are, the fast one first. */
 function adapters() {
   if (process.env.LSH_ADAPTER) {
