@@ -46,7 +46,8 @@ export function predictCost(
   backend: string = tf.getBackend(),
 ): PredictedCost {
   const door = new Door('predictCost');
-  if (typeof backend !== 'string') {
+  // There is none before tfjs has started one.
+  if (backend != null && typeof backend !== 'string') {
     throw door.kind(`\`backend\` must be the name of one, got ${show(backend)}. Try tf.getBackend().`);
   }
   const {

@@ -37,7 +37,7 @@ export class ConfigReader {
   positive(name: string, fallback: number): number {
     const value = this.value(name, fallback);
     if (typeof value !== 'number' || !(value >= 0 && value < Number.POSITIVE_INFINITY)) {
-      throw this.door.range(`\`${name}\` must be a finite number from 0 up, got ${show(value)}.`);
+      throw this.door.range(`\`${name}\` must be a finite number from 0 up, got ${said(value)}.`);
     }
     return value;
   }
@@ -54,7 +54,7 @@ export class ConfigReader {
     const value = this.value(name, fallback);
     if (!Array.isArray(value) || value.length === 0) {
       throw this.door.kind(
-        `\`${name}\` must be a list with something in it, got ${show(value)}. Try ${JSON.stringify(fallback)}.`,
+        `\`${name}\` must be a list with something in it, got ${said(value)}. Try ${JSON.stringify(fallback)}.`,
       );
     }
     return value;
@@ -87,7 +87,7 @@ export class ConfigReader {
       for (const factor of factors) {
         if (!Number.isInteger(factor) || (factor as number) < 2 || (factor as number) % 2 !== 0) {
           throw this.door.range(
-            `\`${name}\` must be an even number from 2 up, or a list of such, got ${show(value)}. Try 64, or null for a number that suits the length.`,
+            `\`${name}\` must be an even number from 2 up, or a list of such, got ${said(value)}. Try 64, or null for a number that suits the length.`,
           );
         }
       }
@@ -127,5 +127,14 @@ export class ConfigReader {
   private value(name: string, fallback: unknown): unknown {
     this.asked.add(name);
     return this.json[name] ?? fallback;
+  }
+}
+
+/** A field as a config.json has it. */
+function said(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? show(value);
+  } catch {
+    return show(value);
   }
 }

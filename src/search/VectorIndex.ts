@@ -212,7 +212,7 @@ export abstract class VectorIndex {
     }
     const door = this.door('restore');
     door.ids(ids, ids.length, () => false);
-    door.rowValues('rows', this.store.numbers(rows), this.D, this.storage);
+    door.finiteRows('rows', this.store.numbers(rows), this.D, this.storage);
     this.store.append(rows, ids);
   }
 

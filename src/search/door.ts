@@ -19,12 +19,12 @@ export class SearchDoor extends Door {
   /** The values of vectors `[n, D]`, all finite when they are stored; those of a tensor once they have been read. */
   async rows(option: string, given: VectorInput, D: number, storage: VectorStorage): Promise<Rows> {
     const values = isRows(given) ? given : await this.tensorRows(option, given, D);
-    this.rowValues(option, values, D, storage);
+    this.finiteRows(option, values, D, storage);
     return values;
   }
 
   /** Whole vectors of numbers that are finite when they are stored. */
-  rowValues(option: string, values: Rows, D: number, storage: VectorStorage): void {
+  finiteRows(option: string, values: Rows, D: number, storage: VectorStorage): void {
     if (values.length % D !== 0) {
       throw this.range(
         `\`${option}\` must hold whole vectors of D = ${D} numbers, got ${values.length} numbers.`,
