@@ -31,7 +31,10 @@ addEventListener('message', async ({ data }: MessageEvent<ToWorker>) => {
 
 async function open(view: ViewName, backend: (ToWorker & { kind: 'open' })['backend']) {
   const [device, engine] = await Promise.all([
-    startBackend(backend, (message) => post({ kind: 'lost', message })),
+    startBackend(backend, {
+      gradients: view === 'train',
+      lost: (message) => post({ kind: 'lost', message }),
+    }),
     ENGINES[view](),
   ]);
   post({ kind: 'ready', device });

@@ -52,9 +52,9 @@ export async function seesWhatNodeSees(page: Page, options: SeeOptions): Promise
   const token = Number(
     await page.locator('.tokens [aria-selected="true"]').first().getAttribute('data-token'),
   );
-  const row = [...dense.slice(token * L, (token + 1) * L)].sort((a, b) => b - a);
+  const row = [...dense.slice(token * L, (token + 1) * L)].filter((one) => one > 0).sort((a, b) => b - a);
   const bars = await page.locator('.bar.dense').allInnerTexts();
-  expect(bars.map(Number.parseFloat)).toHaveLength(8);
+  expect(bars.map(Number.parseFloat)).toHaveLength(Math.min(8, row.length));
   for (const [i, text] of bars.entries()) {
     expect(Math.abs(Number.parseFloat(text) - 100 * (row[i] as number)), `key ${i}`).toBeLessThan(ROUNDED);
   }

@@ -92,6 +92,7 @@ test.each(['', '?backend=cpu'])(
       await page.getByText('Done.').waitFor();
       await page.getByRole('link', { name: 'Train' }).click();
       await page.getByRole('button', { name: 'Train' }).click();
+      await page.locator('#view-train').getByText('On JavaScript, by tf ops').waitFor();
       await page
         .locator('#train-step')
         .filter({ hasText: /^[1-9]/ })

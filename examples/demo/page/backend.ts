@@ -6,28 +6,36 @@ import * as tf from '@tensorflow/tfjs-core';
 import { useTiledProducts } from '../../training/products.js';
 import type { BackendChoice, Device } from './messages.js';
 
+/** What a worker asks of a backend. */
+export interface Demands {
+  /** Whether it trains: tfjs's WebAssembly backend lacks operations that gradients need. */
+  readonly gradients: boolean;
+  /** Called when the GPU goes away, with a reason. */
+  lost(message: string): void;
+}
+
 /**
  * Starts the backend asked for, or the first that there is.
  *
- * @param lost called when the GPU goes away, with a reason.
  * @throws Error where the one asked for does not start.
  */
-export async function startBackend(choice: BackendChoice, lost: (message: string) => void): Promise<Device> {
-  if (choice === 'cpu') {
-    return await startCpu();
-  }
-  if (choice === 'wasm') {
-    return await startWasm();
-  }
-  try {
-    return await startWebGPU(lost);
-  } catch (error) {
-    if (choice === 'webgpu') {
-      throw error;
-    }
-    const missing = (error as Error).message;
-    const device = await startWasm().catch(startCpu);
-    return { ...device, missing };
+export async function startBackend(choice: BackendChoice, { gradients, lost }: Demands): Promise<Device> {
+  switch (choice) {
+    case 'cpu':
+      return await startCpu();
+    case 'wasm':
+      return gradients
+        ? { ...(await startCpu()), instead: 'tfjs has no gradients in WebAssembly.' }
+        : await startWasm();
+    case 'webgpu':
+      return await startWebGPU(lost);
+    case 'auto':
+      try {
+        return await startWebGPU(lost);
+      } catch (error) {
+        const device = gradients ? await startCpu() : await startWasm().catch(startCpu);
+        return { ...device, instead: `No WebGPU: ${(error as Error).message}.` };
+      }
   }
 }
 
@@ -52,7 +60,11 @@ async function startWebGPU(lost: (message: string) => void): Promise<Device> {
 
 async function startWasm(): Promise<Device> {
   const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
-  setWasmPaths({ 'tfjs-backend-wasm.wasm': plainWasm, 'tfjs-backend-wasm-simd.wasm': simdWasm });
+  setWasmPaths({
+    'tfjs-backend-wasm.wasm': plainWasm,
+    'tfjs-backend-wasm-simd.wasm': simdWasm,
+    'tfjs-backend-wasm-threaded-simd.wasm': simdWasm, // has to be named, and is never loaded
+  });
   // Threads need headers that a static host does not send.
   tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
   if (!(await tf.setBackend('wasm'))) {

@@ -13,8 +13,8 @@ export interface Device {
   readonly backend: Exclude<BackendChoice, 'auto'>;
   /** For people: the GPU's name, or what takes its place. */
   readonly name: string;
-  /** Why it is no GPU, where one was wanted. */
-  readonly missing?: string;
+  /** Why it is not what was wanted, as a sentence. */
+  readonly instead?: string;
 }
 
 export type ToWorker =

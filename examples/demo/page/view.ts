@@ -19,13 +19,13 @@ export class DeviceLine {
 
   ready(device: Device): void {
     this.device = device;
-    const { backend, name, missing } = device;
+    const { backend, name, instead } = device;
     this.node.classList.remove('trouble');
     this.node.replaceChildren(
       ...(backend === 'webgpu'
         ? ['On ', element('b', {}, name), ', by WGSL kernels.']
         : [
-            ...(missing === undefined ? [] : [`No WebGPU: ${missing}. `]),
+            ...(instead === undefined ? [] : [`${instead} `]),
             'On ',
             element('b', {}, name),
             ', by tf ops: the same numbers, in more time.',

@@ -26,6 +26,7 @@ export class Detail {
     );
     const keys = texts
       .map((_, key) => key)
+      .filter((key) => (dense[key] as number) > 0)
       .sort((a, b) => (dense[b] as number) - (dense[a] as number) || a - b)
       .slice(0, LISTED);
     const rows = keys.map((key) => [
