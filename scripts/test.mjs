@@ -1,5 +1,5 @@
 /**
- * npm test [-- STEP …]: everything, or the steps named: lint types docs unit gpu browser demo package examples.
+ * npm test [-- STEP …]: everything, or the steps named: lint types docs unit fuzz gpu browser demo package examples.
  * GPU tests run on LSH_ADAPTER; without it on lavapipe where it is installed, and the kernels' on SwiftShader.
  */
 import { spawnSync } from 'node:child_process';
@@ -19,6 +19,8 @@ const STEPS = {
   types: () => command('typescript', ['-p', '.'], 'tsc'),
   docs: () => command('typedoc', ['--emit', 'none']),
   unit: () => vitest(['--project', 'node', 'test/unit', 'test/transformers']),
+  // On an adapter every set of options is a pipeline to compile: LSH_BACKENDS=webgpu does it.
+  fuzz: () => vitest(['--project', 'gpu', 'test/fuzz'], { LSH_BACKENDS: process.env.LSH_BACKENDS ?? 'cpu' }),
   gpu: async () => {
     const [first, second] = adapters();
     const runs = [
@@ -35,7 +37,7 @@ const STEPS = {
     for (const { files, ...env } of runs) {
       const device = env.LSH_DEVICE ? ', own device' : '';
       say(`— GPU tests on ${env.LSH_ADAPTER}${device}: ${files.length > 0 ? files.join(' ') : 'all'}`);
-      code ||= await vitest(['--project', 'gpu', ...files], env);
+      code ||= await vitest(['--project', 'gpu', '--exclude', 'test/fuzz/**', ...files], env);
     }
     return code;
   },
