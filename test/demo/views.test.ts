@@ -93,7 +93,7 @@ describe('Race', () => {
     expect(await marks(page, 'Time of a call').count()).toBeGreaterThanOrEqual(3);
     await page.getByText('by WGSL kernels').waitFor();
     await page.getByRole('button', { name: 'Start' }).click();
-    await page.getByText(/ at 512 …/).waitFor();
+    await page.getByText(/ at 256 …/).waitFor();
     expect(complaints).toEqual([]);
     await page.close();
   });
@@ -127,14 +127,14 @@ describe('Train', () => {
         .check();
       await page.waitForTimeout(100);
     }
-    await reached(12);
+    await reached(10);
     await page.getByRole('button', { name: 'Pause' }).click();
     await page.getByText('Paused.').waitFor();
     const paused = await shownNumber(page, '#train-step');
     await page.waitForTimeout(500);
     expect(await shownNumber(page, '#train-step')).toBe(paused);
     await page.getByRole('button', { name: 'Resume' }).click();
-    await reached(paused + 2);
+    await reached(paused + 1);
     await page.getByRole('button', { name: 'Pause' }).click();
 
     const delays = await page.evaluate(() => (window as unknown as { delays: number[] }).delays);
