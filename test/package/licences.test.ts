@@ -16,6 +16,7 @@ const { peerDependencies, devDependencies } = read('package.json') as Manifest;
 /** Licences under which tools and peers may be used beside an Apache-2.0 package that brings none of them along. */
 const ACCEPTED = new Set([
   ...['MIT', 'ISC', '0BSD', 'BSD-2-Clause', 'BSD-3-Clause', 'Apache-2.0', 'BlueOak-1.0.0', 'Unlicense'],
+  'Python-2.0', // argparse, in typedoc: asks for its notice alone
   'MPL-2.0', // lightningcss, in vite: a tool, which leaves nothing of itself in dist
 ]);
 

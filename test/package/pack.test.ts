@@ -50,6 +50,8 @@ test('the package holds the library, the kernels and its papers, nothing else', 
       "dist/chunks/localAttention.js.map",
       "dist/chunks/safetensors.js",
       "dist/chunks/safetensors.js.map",
+      "dist/chunks/watch.js",
+      "dist/chunks/watch.js.map",
       "dist/index.js",
       "dist/layers.js",
       "dist/layers.js.map",
@@ -94,12 +96,12 @@ test('there is no runtime dependency and no install script', () => {
 
 /** What each entry imports from outside, and the most kB (gzip) that it may bring into a bundle. */
 const ENTRIES: readonly (readonly [string, number, readonly string[]])[] = [
-  ['index', 52, ['@tensorflow/tfjs-core']],
-  ['layers', 50, ['@tensorflow/tfjs-core', '@tensorflow/tfjs-layers']],
-  ['reformer', 74, ['@huggingface/tokenizers', '@tensorflow/tfjs-core', '@tensorflow/tfjs-layers']],
-  ['search', 63, ['@tensorflow/tfjs-core']],
-  ['webgpu', 49, ['@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-core']],
-  ['node', 4, ['@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-core', 'webgpu']],
+  ['index', 54, ['@tensorflow/tfjs-core']],
+  ['layers', 52, ['@tensorflow/tfjs-core', '@tensorflow/tfjs-layers']],
+  ['reformer', 76, ['@huggingface/tokenizers', '@tensorflow/tfjs-core', '@tensorflow/tfjs-layers']],
+  ['search', 67, ['@tensorflow/tfjs-core']],
+  ['webgpu', 51, ['@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-core']],
+  ['node', 5, ['@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-core', 'webgpu']],
 ];
 
 /** An entry with all that it needs but its peers, minified, as a user's bundler would put it together. */
