@@ -1,5 +1,6 @@
 /** What a run has come to, in lines and in a picture. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import * as Plot from '@observablehq/plot';
 import { count, timeLeft } from '../output/numbers.js';
 import { escaped, page } from '../output/page.js';
@@ -50,7 +51,7 @@ export function readResult(path: string, now: Result): Result | undefined {
   }
   const other = JSON.parse(readFileSync(path, 'utf8')) as Result;
   const { attention } = other.recipe;
-  const same = JSON.stringify({ ...now.recipe, attention }) === JSON.stringify(other.recipe);
+  const same = isDeepStrictEqual({ ...now.recipe, attention }, other.recipe);
   return same && other.steps === now.steps ? other : undefined;
 }
 

@@ -11,6 +11,7 @@ import { parsedCommand } from '../../examples/bytes/command.js';
 import { piecesOf, readCorpus } from '../../examples/bytes/corpus.js';
 import { baselines } from '../../examples/bytes/entropy.js';
 import { configOf, DEFAULT_RECIPE } from '../../examples/bytes/recipe.js';
+import { readResult } from '../../examples/bytes/report.js';
 import { startWeights } from '../../examples/bytes/start.js';
 import { readCheckpoint } from '../../examples/training/checkpoint.js';
 import { type Ended, interrupted, run } from './commands.js';
@@ -135,6 +136,18 @@ test('a model begins with heads that look at the bytes before', async () => {
     }
   }
   model.dispose();
+});
+
+test('the other run is known again, whatever the order of its fields', () => {
+  const path = join(folder, 'other.json');
+  const recipe = { ...DEFAULT_RECIPE, attention: 'dense' as const };
+  const other = { recipe: Object.fromEntries(Object.entries(recipe).reverse()), steps: 5, bits: 3 };
+  writeFileSync(path, JSON.stringify(other));
+  const now = { recipe: { ...DEFAULT_RECIPE, attention: 1 }, steps: 5, bits: 2 };
+  expect(readResult(path, now)?.bits).toBe(3);
+  expect(readResult(path, { ...now, steps: 6 })).toBeUndefined();
+  expect(readResult(path, { ...now, recipe: { ...now.recipe, width: 32 } })).toBeUndefined();
+  expect(readResult(join(folder, 'none.json'), now)).toBeUndefined();
 });
 
 test('entropies are those of counts', () => {
