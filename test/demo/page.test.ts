@@ -34,7 +34,9 @@ test.each(VIEWS)(
   async (view) => {
     const { page } = await visit(site.browser, `${site.url}#${view}`);
     await page.getByText('by WGSL kernels').waitFor();
-    await page.waitForTimeout(500);
+    if (view === 'see') {
+      await page.locator('#see-share').filter({ hasText: '%' }).waitFor();
+    }
     await page.addScriptTag({ content: readFileSync('node_modules/axe-core/axe.min.js', 'utf8') });
     for (const [colorScheme, width] of [
       ['light', 1280],

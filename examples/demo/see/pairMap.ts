@@ -13,7 +13,11 @@ export class PairMap {
 
   /** @param choose called with the query that the visitor points at. */
   constructor(choose: (token: number) => void) {
-    this.node = element('canvas', { role: 'img', class: 'pairs' });
+    this.node = element('canvas', {
+      role: 'img',
+      class: 'pairs',
+      'aria-label': 'A picture of all pairs, not drawn yet.',
+    });
     this.node.addEventListener('pointermove', ({ offsetY }) => {
       const token = this.order[Math.floor((offsetY / this.node.clientHeight) * this.order.length)];
       if (token !== undefined) {
