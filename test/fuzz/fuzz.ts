@@ -5,7 +5,8 @@ import { expect, test } from 'vitest';
 import { type Backend, onBackend } from '../call.js';
 
 /** Calls of each function: LSH_FUZZ says how many, LSH_FUZZ_SEED repeats those of an earlier run. */
-const CALLS = Number(process.env.LSH_FUZZ ?? 200);
+const WANTED = process.env.LSH_FUZZ;
+const CALLS = Number(WANTED ?? 200);
 const SEED = Number(process.env.LSH_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** A call that takes longer, in milliseconds, hangs. */
 const LONGEST = 15_000;
@@ -38,7 +39,7 @@ export async function outcome<T>(names: readonly string[], call: () => T | Promi
 }
 
 interface FuzzOptions {
-  /** Cases, as a part of CALLS. */
+  /** Cases, as a part of CALLS; all of them on cpu where LSH_FUZZ asks. */
   readonly share?: number;
   readonly backend?: Backend;
   /** Whether some cases are answered. */
@@ -55,7 +56,7 @@ export function fuzz<T>(
   check: (one: T) => Promise<boolean>,
   { share = 1, backend = 'cpu', answers = true }: FuzzOptions = {},
 ): void {
-  const numRuns = Math.ceil(CALLS * share);
+  const numRuns = WANTED && backend === 'cpu' ? CALLS : Math.ceil(CALLS * share);
   const about = `${name} on ${backend}`;
   const property = fc.asyncProperty(cases, async (one) => {
     const before = { tensors: tf.memory().numTensors, bytes: bytesInUse(), time: performance.now() };
@@ -77,7 +78,7 @@ export function fuzz<T>(
           expect(answered).toBeLessThan(numRuns);
         }
       }),
-    120_000 + 20 * LONGEST,
+    120_000 + 20 * LONGEST + 500 * numRuns,
   );
 }
 
