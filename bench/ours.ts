@@ -5,7 +5,7 @@ import { denseAttention, type LshAttentionOptions, lshAttention, lshBuckets } fr
 import { currentDevice, measureBytes } from 'tfjs-lsh-attention/webgpu';
 import { composedAttention } from '../src/attention/composed/attention.js';
 import { composedBuckets } from '../src/attention/composed/hash.js';
-import { Door } from '../src/attention/validate.js';
+import { AttentionDoor } from '../src/attention/door.js';
 import type { Devices } from './devices.js';
 import type { Case, Entrant, Entry } from './entrant.js';
 import { denseRow, errorOf, lshRow, type Tensors } from './exact.js';
@@ -67,7 +67,7 @@ export function waysOf({ rotation }: Pick<BenchOptions, 'rotation'>): Record<Way
 function composed(optionsOf: (params: Params) => LshAttentionOptions): Way {
   const known = new WeakMap<object, { ids: Int32Array; shape: number[] }>();
   const settled = (q: Tensor, v: Tensor, params: Params) => {
-    const door = new Door('bench');
+    const door = new AttentionDoor('bench');
     const shape = door.shape(q, v);
     return { shape, settings: door.settings(shape, optionsOf(params)) };
   };
@@ -217,7 +217,7 @@ export async function checked(
   }
   const options = { numHashes: R, chunkLength: C, causal, rotation };
   const found = tf.tidy(() => {
-    const door = new Door('bench');
+    const door = new AttentionDoor('bench');
     const shape = door.shape(q, q);
     return way.name === 'composed'
       ? composedBuckets({ qk: q }, shape, door.settings(shape, options))

@@ -1,10 +1,11 @@
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import { Door } from '../door.js';
 import { currentDevice, onWebGPU } from '../webgpu/backend.js';
 import { setTuning, traitsOf, tuningOf } from '../webgpu/traits.js';
 import { denseAttention } from './dense/denseAttention.js';
+import { AttentionDoor } from './door.js';
 import { lshAttention } from './lshAttention.js';
-import { Door } from './validate.js';
 import { FAMILIES, type Family, type Tuning, type Variant, variantsOf } from './variants.js';
 
 /** What {@link autotune} measures with, and how. */
@@ -51,7 +52,7 @@ export interface TuningReport {
  * @throws Error where the backend is another; RangeError for what no call accepts.
  */
 export async function autotune(options: AutotuneOptions = {}): Promise<TuningReport> {
-  const door = new Door('autotune');
+  const door = new AttentionDoor('autotune');
   door.known(options, NAMES);
   door.callback('onProgress', options.onProgress);
   const device = deviceFor(door);

@@ -1,9 +1,10 @@
 /** Work on rows b·h, cut into batches where a tensor is larger than a binding. Pure. */
+
+import type { Door } from '../door.js';
 import type { Pass } from '../webgpu/kernels.js';
 import type { Batch, OutputSpec, Part, Program } from '../webgpu/program.js';
 import type { DeviceTraits } from '../webgpu/traits.js';
 import type { Shape } from './settings.js';
-import type { Door } from './validate.js';
 
 /** Offsets of bindings are multiples of this many bytes (WebGPU's minStorageBufferOffsetAlignment). */
 const ALIGNMENT = 256;

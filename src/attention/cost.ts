@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { show } from '../door.js';
 import { BACKEND } from '../webgpu/backend.js';
+import { AttentionDoor } from './door.js';
 import type { LshAttentionOptions } from './options.js';
 import { planCall } from './plan.js';
 import type { Shape } from './settings.js';
-import { Door, show } from './validate.js';
 
 /** What {@link predictCost} predicts, in operations at the rate of dense attention on the same backend. */
 export interface PredictedCost {
@@ -45,7 +46,7 @@ export function predictCost(
   options: LshAttentionOptions = {},
   backend: string = tf.getBackend(),
 ): PredictedCost {
-  const door = new Door('predictCost');
+  const door = new AttentionDoor('predictCost');
   // There is none before tfjs has started one.
   if (backend != null && typeof backend !== 'string') {
     throw door.kind(`\`backend\` must be the name of one, got ${show(backend)}. Try tf.getBackend().`);

@@ -1,10 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Door } from '../door.js';
 import type { VectorFamily } from '../hashing/family.js';
 import { onWebGPU, withFloatBuffers } from '../webgpu/backend.js';
 import { composedBuckets, padded } from './composed/hash.js';
 import type { HashInputs, Settings, Shape } from './settings.js';
-import type { Door } from './validate.js';
 import { bucketsOnWebGPU } from './webgpu.js';
 
 /** The bucket of every token in every round, `[B, H, R, L]`, by the rotations of the settings; N for padding. */

@@ -3,10 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { maskedSoftmax } from './composed/softmax.js';
 import { type Windows, windows } from './composed/windows.js';
 import { scaledDotProductAttention } from './dense/scaledDotProduct.js';
+import { AttentionDoor } from './door.js';
 import { type Dropout, dropoutWeights } from './dropout.js';
 import type { LocalAttentionOptions } from './options.js';
 import type { Shape } from './settings.js';
-import { Door } from './validate.js';
 
 /** Chunks of positions: all rows have the same. */
 interface Chunks extends Windows {
@@ -29,7 +29,7 @@ interface Chunks extends Windows {
  * @throws RangeError, TypeError or Error, before any work, naming the option, its rule and a way out.
  */
 export function localAttention(q: Tensor, k: Tensor, v: Tensor, options: LocalAttentionOptions = {}): Tensor {
-  const door = new Door('localAttention');
+  const door = new AttentionDoor('localAttention');
   return door.tidy(() => {
     const shape = door.shapeOfThree(q, k, v);
     const { scale, dropout: p, seed, causal, ...lengths } = door.localSettings(shape, options);

@@ -4,10 +4,10 @@ import { onWebGPU, valuesAtHand, withFloatBuffers } from '../webgpu/backend.js';
 import { composedAttention } from './composed/attention.js';
 import { withPadding } from './composed/hash.js';
 import { detach } from './detach.js';
+import { AttentionDoor } from './door.js';
 import { familyBuckets, rotationBuckets } from './hash.js';
 import type { LshAttentionOptions } from './options.js';
 import type { Settings, Shape } from './settings.js';
-import { Door } from './validate.js';
 import { attentionOnWebGPU } from './webgpu.js';
 
 /** An attention's output and the log-sum-exp of its logits, with which attentions can be merged. */
@@ -32,7 +32,7 @@ export interface AttentionWithLse {
  * @throws RangeError, TypeError or Error, before any work, naming the option, its rule and a way out.
  */
 export function lshAttention(qk: Tensor, v: Tensor, options: LshAttentionOptions = {}): Tensor {
-  const door = new Door('lshAttention');
+  const door = new AttentionDoor('lshAttention');
   return door.tidy(() => attend(door, qk, v, options).out);
 }
 
@@ -45,7 +45,7 @@ export function lshAttentionWithLse(
   v: Tensor,
   options: LshAttentionOptions = {},
 ): AttentionWithLse {
-  const door = new Door('lshAttentionWithLse');
+  const door = new AttentionDoor('lshAttentionWithLse');
   return door.tidy(() => ({ ...attend(door, qk, v, options) }));
 }
 
@@ -57,7 +57,7 @@ export function lshAttentionWithLse(
  * @throws RangeError, TypeError or Error, before any work, naming the option, its rule and a way out.
  */
 export function lshBuckets(qk: Tensor, options: LshAttentionOptions = {}): Tensor {
-  const door = new Door('lshBuckets');
+  const door = new AttentionDoor('lshBuckets');
   return door.tidy(() => {
     const shape = door.shape(qk, qk);
     const settings = door.settings(shape, options);
@@ -70,7 +70,7 @@ export function lshBuckets(qk: Tensor, options: LshAttentionOptions = {}): Tenso
   });
 }
 
-function attend(door: Door, qk: Tensor, v: Tensor, options: LshAttentionOptions): AttentionWithLse {
+function attend(door: AttentionDoor, qk: Tensor, v: Tensor, options: LshAttentionOptions): AttentionWithLse {
   const shape = door.shape(qk, v);
   const settings = door.settings(shape, options);
   if (isEmpty(shape)) {
@@ -92,7 +92,7 @@ function attend(door: Door, qk: Tensor, v: Tensor, options: LshAttentionOptions)
 
 /** Hashes every token. A bucket does not change with small steps of qk: no gradient passes. */
 function hash(
-  door: Door,
+  door: AttentionDoor,
   qk: Tensor,
   { mask, rotations, hash: family }: LshAttentionOptions,
   shape: Shape,
@@ -106,7 +106,7 @@ function hash(
 
 /** Buckets that the caller gave, with the mask marked in them. */
 function given(
-  door: Door,
+  door: AttentionDoor,
   buckets: Tensor,
   mask: Tensor | undefined,
   shape: Shape,

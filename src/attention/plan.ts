@@ -1,11 +1,12 @@
+import type { Door } from '../door.js';
 import { hadamardAdditions } from '../hashing/hadamard.js';
 import { DEFAULT_TRAITS, type DeviceTraits } from '../webgpu/traits.js';
 import { type BatchLayout, planRows, type RowsPlan } from './batches.js';
 import { countsOf } from './counts.js';
+import { AttentionDoor } from './door.js';
 import type { LshAttentionOptions } from './options.js';
 import { type OpName, opBuffers, opPasses } from './passes.js';
 import { padded, type Settings, type Shape } from './settings.js';
-import { Door } from './validate.js';
 
 /** What one tfjs kernel of this package does on the GPU. */
 export interface OpPlan extends RowsPlan {
@@ -73,12 +74,12 @@ export function plan(
   options: LshAttentionOptions = {},
   device: Partial<DeviceTraits> = {},
 ): AttentionPlan {
-  return planCall(new Door('plan'), shape, options, device);
+  return planCall(new AttentionDoor('plan'), shape, options, device);
 }
 
 /** {@link plan} for a function of another name. */
 export function planCall(
-  door: Door,
+  door: AttentionDoor,
   shape: Pick<Shape, 'L' | 'D'> & Partial<Shape>,
   options: LshAttentionOptions,
   device: Partial<DeviceTraits> = {},

@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Door } from '../door.js';
 import { hadamardSigns } from '../hashing/hadamard.js';
 import { Recent } from '../hashing/recent.js';
 import { gaussianRotations, rotationKey } from '../hashing/rotations.js';
@@ -9,7 +10,6 @@ import { type DeviceBuffers, runProgram } from '../webgpu/program.js';
 import type { OpName } from './passes.js';
 import { type OpPlan, planOp } from './plan.js';
 import { type AttentionInputs, type HashInputs, padded, type Settings, type Shape } from './settings.js';
-import type { Door } from './validate.js';
 
 /** Bucket ids `[B, H, R, L]`. */
 export function bucketsOnWebGPU(inputs: HashInputs, shape: Shape, settings: Settings, door: Door): Tensor {

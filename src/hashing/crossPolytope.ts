@@ -1,4 +1,4 @@
-import { Door } from '../attention/validate.js';
+import { Door } from '../door.js';
 import type { Alternative } from './combinations.js';
 import type { FamilyConfig, VectorFamily } from './family.js';
 import { linearFamily, type Reading } from './linearFamily.js';

@@ -1,4 +1,4 @@
-import { Door, show } from '../attention/validate.js';
+import { Door, show } from '../door.js';
 import type { FamilyConfig, FamilyWeights, Rows, VectorFamily } from './family.js';
 import { linearFamily, type Reading } from './linearFamily.js';
 import {

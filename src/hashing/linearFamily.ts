@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { rotationBuckets } from '../attention/hash.js';
 import { DEFAULTS } from '../attention/options.js';
 import type { Settings } from '../attention/settings.js';
-import { Door } from '../attention/validate.js';
+import { Door } from '../door.js';
 import { type Alternative, cheapestChanges } from './combinations.js';
 import type { Rows, VectorFamily } from './family.js';
 import type { Projection } from './projection.js';

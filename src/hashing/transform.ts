@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { Door } from '../attention/validate.js';
+import { Door } from '../door.js';
 
 /**
  * The unnormalised Walsh–Hadamard transform in Sylvester's order, in place, of `length` numbers from `start`

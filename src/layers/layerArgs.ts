@@ -1,5 +1,5 @@
 import type { layers } from '@tensorflow/tfjs-layers';
-import { type Door, show } from '../attention/validate.js';
+import { type Door, show } from '../door.js';
 
 type LayerArgs = NonNullable<ConstructorParameters<typeof layers.Layer>[0]>;
 

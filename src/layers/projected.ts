@@ -1,7 +1,7 @@
 import type { serialization, Tensor, Tensor1D, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { InputSpec, type LayerVariable, layers, type Shape } from '@tensorflow/tfjs-layers';
-import { Door, MAX_DEPTH } from '../attention/validate.js';
+import { AttentionDoor, MAX_DEPTH } from '../attention/door.js';
 import { derivedSeed } from '../hashing/random.js';
 import { dedupe } from '../webgpu/watch.js';
 import { checkLayerArgs } from './layerArgs.js';
@@ -76,7 +76,7 @@ export abstract class ProjectedAttention extends layers.Layer {
    */
   trainingStep = 0;
 
-  protected readonly door: Door;
+  protected readonly door: AttentionDoor;
   protected readonly numHeads: number;
   protected readonly keyDim: number;
   protected readonly valueDim: number;
@@ -91,8 +91,10 @@ export abstract class ProjectedAttention extends layers.Layer {
     private readonly keyed: readonly string[],
     optionNames: Readonly<Record<string, true>>,
   ) {
-    super(checkedArgs(args, new Door(new.target.prototype.getClassName()), { ...NAMES, ...optionNames }));
-    this.door = new Door(this.getClassName());
+    super(
+      checkedArgs(args, new AttentionDoor(new.target.prototype.getClassName()), { ...NAMES, ...optionNames }),
+    );
+    this.door = new AttentionDoor(this.getClassName());
     if (!((this as object) instanceof tf.serialization.Serializable)) {
       throw this.door.failure(
         `@tensorflow/tfjs-layers uses another copy of @tensorflow/tfjs-core than this package does: saved models would not find the layer. ${dedupe('tfjs-core')}`,
@@ -228,7 +230,7 @@ export abstract class ProjectedAttention extends layers.Layer {
 /** The arguments, before tfjs's own layer reads those that are its own. */
 function checkedArgs<T extends ProjectedAttentionArgs>(
   args: T,
-  door: Door,
+  door: AttentionDoor,
   names: Readonly<Record<string, true>>,
 ): T {
   door.known(args, names);

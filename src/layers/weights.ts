@@ -1,5 +1,5 @@
 import { type constraints, type initializers, layers, type regularizers } from '@tensorflow/tfjs-layers';
-import { type Door, show } from '../attention/validate.js';
+import { type Door, show } from '../door.js';
 
 type DenseArgs = Parameters<typeof layers.dense>[0];
 

@@ -1,4 +1,5 @@
-import { Door, MAX_DEPTH, MAX_HASHES, show } from '../attention/validate.js';
+import { MAX_DEPTH, MAX_HASHES } from '../attention/door.js';
+import { Door, show } from '../door.js';
 import { checkTogether } from './consistency.js';
 import { ConfigReader, type Json } from './fields.js';
 import { checkRead } from './parameters.js';

@@ -1,5 +1,5 @@
 /** What the fields of a configuration must be to one another. */
-import type { Door } from '../attention/validate.js';
+import type { Door } from '../door.js';
 import type { ReformerConfig } from './config.js';
 import { chunkMultiple } from './lengths.js';
 import { parameterShapes } from './parameters.js';

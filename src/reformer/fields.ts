@@ -1,4 +1,4 @@
-import { type Door, show } from '../attention/validate.js';
+import { type Door, show } from '../door.js';
 import { ACTIVATIONS } from './activations.js';
 
 /** A JSON object. */

@@ -1,6 +1,6 @@
 import type { Scalar, Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Door } from '../attention/validate.js';
+import type { Door } from '../door.js';
 import { type Call, seedOf, type Weights } from './call.js';
 import type { ReformerConfig } from './config.js';
 import { dropElements } from './dropout.js';

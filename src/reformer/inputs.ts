@@ -1,6 +1,6 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Door } from '../attention/validate.js';
+import type { Door } from '../door.js';
 import { valuesAtHand } from '../webgpu/backend.js';
 
 /** Rows of numbers, all as long as each other, or an int32 tensor of such. */

@@ -2,7 +2,7 @@ import type { Tensor, Variable } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import { InputSpec, type initializers, layers, type Shape } from '@tensorflow/tfjs-layers';
-import { Door } from '../attention/validate.js';
+import { Door } from '../door.js';
 import { checkLayerArgs } from '../layers/layerArgs.js';
 import { configJson, type ReformerConfig, readConfig } from './config.js';
 import { initialValues } from './initialise.js';

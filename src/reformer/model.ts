@@ -1,6 +1,6 @@
 import type { Scalar, Tensor, Tensor2D, Tensor3D, Variable } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { Door } from '../attention/validate.js';
+import { Door } from '../door.js';
 import { anyHashes, bucketsFor, paddedLength } from './buckets.js';
 import { type Call, Weights } from './call.js';
 import { type ReformerConfig, readConfig } from './config.js';

@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { Door } from '../attention/validate.js';
+import type { Door } from '../door.js';
 import { derivedSeed } from '../hashing/random.js';
 import type { Call } from './call.js';
 import type { ReformerConfig } from './config.js';

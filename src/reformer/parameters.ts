@@ -1,4 +1,4 @@
-import { Door, show } from '../attention/validate.js';
+import { Door, show } from '../door.js';
 import type { ReformerConfig } from './config.js';
 
 /** Every parameter of a model by transformers' name, with transformers' shape: matrices are `[out, in]`. */

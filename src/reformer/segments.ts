@@ -6,7 +6,7 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { rowsAt } from '../attention/composed/rows.js';
-import type { Door } from '../attention/validate.js';
+import type { Door } from '../door.js';
 import type { Batch } from './inputs.js';
 
 /** Texts of one padded length. */

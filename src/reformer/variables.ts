@@ -1,6 +1,6 @@
 import type { Tensor, Variable } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { type Door, show } from '../attention/validate.js';
+import { type Door, show } from '../door.js';
 import type { ReformerConfig } from './config.js';
 import { initialValues } from './initialise.js';
 import { parameterShapes } from './parameters.js';

@@ -1,4 +1,4 @@
-import { Door } from '../attention/validate.js';
+import { Door } from '../door.js';
 import type { VectorFamily } from '../hashing/family.js';
 import { hyperplanes } from '../hashing/hyperplanes.js';
 import type { SearchDoor } from './door.js';

@@ -1,4 +1,4 @@
-import type { Door } from '../attention/validate.js';
+import type { Door } from '../door.js';
 import { type Token, tokenKey } from '../hashing/minhash/tokens.js';
 import { jaccardOfSizes } from './jaccard.js';
 

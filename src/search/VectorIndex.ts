@@ -1,4 +1,4 @@
-import { show } from '../attention/validate.js';
+import { show } from '../door.js';
 import type { Rows } from '../hashing/family.js';
 import { onWebGPU } from '../webgpu/backend.js';
 import { type DeviceCodes, DeviceRows } from './DeviceRows.js';

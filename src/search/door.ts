@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import { Door, show } from '../attention/validate.js';
+import { Door, show } from '../door.js';
 import type { Rows } from '../hashing/family.js';
 import { FLOAT16_OVERFLOW } from '../storage/float16.js';
 import type { QueryResult, VectorInput, VectorStorage } from './options.js';

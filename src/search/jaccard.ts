@@ -1,4 +1,4 @@
-import { Door } from '../attention/validate.js';
+import { Door } from '../door.js';
 import { checkedSet, type Token, tokenKey } from '../hashing/minhash/tokens.js';
 
 /**

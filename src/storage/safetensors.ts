@@ -1,5 +1,5 @@
 /** Whole files of the safetensors format in memory, and the values of their tensors. */
-import { Door, show } from '../attention/validate.js';
+import { Door, show } from '../door.js';
 import { decodeBfloat16, decodeFloat16 } from './float16.js';
 import {
   byteCount,

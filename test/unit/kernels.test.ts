@@ -4,7 +4,7 @@ import { create, globals } from 'webgpu';
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
 import { appendPlan, movePlan } from '../../src/attention/decode/plan.js';
 import { densePlan } from '../../src/attention/dense/passes.js';
-import { Door } from '../../src/attention/validate.js';
+import { Door } from '../../src/door.js';
 import { SCHEMES } from '../../src/hashing/minhash/schemes.js';
 import { minHashProgram } from '../../src/hashing/minhash/webgpu.js';
 import { type AttentionPlan, plan } from '../../src/index.js';

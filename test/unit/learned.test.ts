@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { evaluate } from '../../examples/fashion/evaluate.js';
 import { firstPlanes } from '../../examples/fashion/firstPlanes.js';
 import { HOW_TO_GET, hasFashion, readFashion } from '../../examples/fashion/images.js';
-import { Door } from '../../src/attention/validate.js';
+import { Door } from '../../src/door.js';
 import { restoreFamily } from '../../src/hashing/families.js';
 import { solveByDualCoordinates } from '../../src/hashing/learned/dualCoordinateDescent.js';
 import { LOGISTIC, SQUARED_HINGE, solveByNewton } from '../../src/hashing/learned/newton.js';

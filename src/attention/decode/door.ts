@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { AttentionDoor, MAX_LENGTH } from '../door.js';
 import { DEFAULTS, type LshAttentionOptions } from '../options.js';
 import type { Settings, Shape } from '../settings.js';
-import { Door, MAX_LENGTH } from '../validate.js';
 import type { LshCacheAppendOptions, LshCacheOptions } from './options.js';
 
 const NAMES: Record<keyof LshCacheOptions, true> = {
@@ -27,7 +27,7 @@ export interface CacheSettings {
 }
 
 /** The checks of {@link LshCache}. */
-export class CacheDoor extends Door {
+export class CacheDoor extends AttentionDoor {
   /** The options of a cache. */
   cacheSettings(given: LshCacheOptions): CacheSettings {
     this.known(given, NAMES);

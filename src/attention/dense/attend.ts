@@ -1,11 +1,11 @@
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Door } from '../../door.js';
 import { onWebGPU } from '../../webgpu/backend.js';
 import { attendToAll, blockMultipliers } from '../composed/allPairs.js';
 import { lastResort } from '../composed/softmax.js';
 import type { AttentionWithLse } from '../lshAttention.js';
 import { NOTHING_SEEN } from '../options.js';
-import type { Door } from '../validate.js';
 import type { DenseSettings, DenseShape } from './settings.js';
 import { type DenseInputs, denseOnWebGPU } from './webgpu.js';
 

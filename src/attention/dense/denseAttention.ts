@@ -1,8 +1,8 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { keysOf } from '../composed/softmax.js';
+import { AttentionDoor } from '../door.js';
 import type { AttentionWithLse } from '../lshAttention.js';
 import type { DenseAttentionOptions } from '../options.js';
-import { Door } from '../validate.js';
 import { attendDensely } from './attend.js';
 
 /**
@@ -18,7 +18,7 @@ import { attendDensely } from './attend.js';
  * @throws RangeError, TypeError or Error, before any work, naming the option, its rule and a way out.
  */
 export function denseAttention(qk: Tensor, v: Tensor, options: DenseAttentionOptions = {}): Tensor {
-  const door = new Door('denseAttention');
+  const door = new AttentionDoor('denseAttention');
   return door.tidy(() => attend(door, qk, v, options).out);
 }
 
@@ -28,11 +28,16 @@ export function denseAttentionWithLse(
   v: Tensor,
   options: DenseAttentionOptions = {},
 ): AttentionWithLse {
-  const door = new Door('denseAttentionWithLse');
+  const door = new AttentionDoor('denseAttentionWithLse');
   return door.tidy(() => ({ ...attend(door, qk, v, options) }));
 }
 
-function attend(door: Door, qk: Tensor, v: Tensor, options: DenseAttentionOptions): AttentionWithLse {
+function attend(
+  door: AttentionDoor,
+  qk: Tensor,
+  v: Tensor,
+  options: DenseAttentionOptions,
+): AttentionWithLse {
   const shape = door.shape(qk, v);
   const settings = door.denseSettings(shape, options);
   const inputs = { q: qk, k: keysOf(qk), v, ...(options.mask && { mask: options.mask }) };

@@ -1,11 +1,12 @@
 /** The ops of exact attention: their buffers and their passes. Pure. */
+
+import type { Door } from '../../door.js';
 import type { Pass } from '../../webgpu/kernels.js';
 import type { DeviceTraits } from '../../webgpu/traits.js';
 import { type BatchLayout, type OpBuffers, planRows, type RowSpec, type RowsPlan } from '../batches.js';
 import { countsOf } from '../counts.js';
 import { dropoutThreshold } from '../dropout.js';
 import { vectors } from '../passes.js';
-import type { Door } from '../validate.js';
 import { tileOf, variantOf } from '../variants.js';
 import type { DenseSettings, DenseShape } from './settings.js';
 

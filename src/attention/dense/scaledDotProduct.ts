@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { AttentionDoor } from '../door.js';
 import type { AttentionWithLse } from '../lshAttention.js';
 import type { ScaledDotProductOptions } from '../options.js';
-import { Door } from '../validate.js';
 import { attendDensely } from './attend.js';
 
 /**
@@ -23,7 +23,7 @@ export function scaledDotProductAttention(
   v: Tensor,
   options: ScaledDotProductOptions = {},
 ): Tensor {
-  const door = new Door('scaledDotProductAttention');
+  const door = new AttentionDoor('scaledDotProductAttention');
   return door.tidy(() => attend(door, q, k, v, options).out);
 }
 
@@ -37,12 +37,12 @@ export function scaledDotProductAttentionWithLse(
   v: Tensor,
   options: ScaledDotProductOptions = {},
 ): AttentionWithLse {
-  const door = new Door('scaledDotProductAttentionWithLse');
+  const door = new AttentionDoor('scaledDotProductAttentionWithLse');
   return door.tidy(() => ({ ...attend(door, q, k, v, options) }));
 }
 
 function attend(
-  door: Door,
+  door: AttentionDoor,
   q: Tensor,
   k: Tensor,
   v: Tensor,

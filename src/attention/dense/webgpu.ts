@@ -1,12 +1,12 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Door } from '../../door.js';
 import { Recent } from '../../hashing/recent.js';
 import { withFloatBuffers } from '../../webgpu/backend.js';
 import { runProgram } from '../../webgpu/program.js';
 import { detach } from '../detach.js';
 import type { AttentionWithLse } from '../lshAttention.js';
 import { padded } from '../settings.js';
-import type { Door } from '../validate.js';
 import { rowsOf } from '../webgpu.js';
 import { type DenseOpName, type DensePlan, densePlan } from './passes.js';
 import type { DenseSettings, DenseShape } from './settings.js';

@@ -1,6 +1,6 @@
 /** Step B of Graph Regularised Hashing: for each bit a linear classifier that tells it from the point. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 import { solveByDualCoordinates } from './dualCoordinateDescent.js';
 import { LOGISTIC, SQUARED_HINGE, solveByNewton } from './newton.js';
 import type { LearnHashSettings } from './options.js';

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { Door, show } from '../../attention/validate.js';
+import { Door, show } from '../../door.js';
 import type { Rows, VectorFamily } from '../family.js';
 import { normalFromWord, philox } from '../random.js';
 import { fitClassifiers, type Points, predictBits } from './classifiers.js';

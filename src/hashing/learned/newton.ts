@@ -1,7 +1,7 @@
 /** Linear classifiers for all bits at once: they share the points, so that every step is two products of matrices. */
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 
 /** A loss of the margin z = y·w·x: smooth, so that Newton's method applies. */
 export interface SmoothLoss {

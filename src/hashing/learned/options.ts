@@ -1,4 +1,4 @@
-import { type Door, show } from '../../attention/validate.js';
+import { type Door, show } from '../../door.js';
 import type { Rows } from '../family.js';
 import type { MixingRule } from './refine.js';
 

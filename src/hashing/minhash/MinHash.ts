@@ -1,4 +1,4 @@
-import { Door } from '../../attention/validate.js';
+import { Door } from '../../door.js';
 import { checkedFunctions, type MinHashOptions } from './options.js';
 import { drawFunctions, type HashFunctions, lowerMinima, type MinHashScheme } from './schemes.js';
 import { checkedSet, type Token, tokenWord } from './tokens.js';

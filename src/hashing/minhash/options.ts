@@ -1,4 +1,4 @@
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 import { type MinHashScheme, SCHEMES } from './schemes.js';
 
 /** Options of MinHash signatures. */

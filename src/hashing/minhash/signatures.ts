@@ -1,4 +1,4 @@
-import { Door } from '../../attention/validate.js';
+import { Door } from '../../door.js';
 import { onWebGPU } from '../../webgpu/backend.js';
 import { checkedFunctions, type MinHashOptions } from './options.js';
 import { drawFunctions, type HashFunctions, lowerMinima } from './schemes.js';

@@ -1,5 +1,5 @@
 /** Tokens, the members of sets: what makes two of them equal, and the 32-bit word that stands for one in a hash. */
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 
 /** A member of a set: a safe integer, a string, or bytes. A number never equals a string, nor a string bytes. */
 export type Token = number | string | Uint8Array;

@@ -1,6 +1,6 @@
 /** Signatures of many sets on the GPU, by kernels/hash/minhash.wgsl. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 import type { Program } from '../../webgpu/program.js';
 import { runProgram } from '../../webgpu/program.js';
 import { type HashFunctions, type MinHashScheme, SCHEMES } from './schemes.js';

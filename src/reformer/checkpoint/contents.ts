@@ -1,5 +1,5 @@
 /** Which files of a folder hold a model's weights, and which tensors are in them. */
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 import type { OpenFolder } from '../../storage/folders/openFolder.js';
 import { readJson } from '../../storage/folders/readJson.js';
 import { type Entry, headerEnd, PREFIX_BYTES, parseHeader, type Refuse } from '../../storage/header.js';

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { Door } from '../../attention/validate.js';
+import { Door } from '../../door.js';
 import { type FolderSource, type OpenFolder, openFolder } from '../../storage/folders/openFolder.js';
 import { readJson } from '../../storage/folders/readJson.js';
 import type { Entry } from '../../storage/header.js';

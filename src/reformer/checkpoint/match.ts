@@ -1,4 +1,4 @@
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 import { isFloat } from '../../storage/safetensors.js';
 import type { ParameterShapes } from '../parameters.js';
 import { BIAS_AGAIN } from '../variables.js';

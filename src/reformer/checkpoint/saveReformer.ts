@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { Door, show } from '../../attention/validate.js';
+import { Door, show } from '../../door.js';
 import { encodeFloat16, FLOAT16_OVERFLOW } from '../../storage/float16.js';
 import type { FolderTarget, NewFile } from '../../storage/folders/folder.js';
 import { saveFiles } from '../../storage/folders/saveFiles.js';

@@ -1,4 +1,4 @@
-import { Door } from '../../attention/validate.js';
+import { Door } from '../../door.js';
 import type { Rows } from '../inputs.js';
 import { BeamSearch } from './beams.js';
 import type { DecodingModel } from './modelCache.js';

@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 import type { ReformerConfig } from '../config.js';
 import type { Rows } from '../inputs.js';
 import { maxLength } from '../lengths.js';

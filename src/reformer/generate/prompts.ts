@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 import { maskOf, type Rows, tokensOf } from '../inputs.js';
 import type { Positions } from './localCache.js';
 

@@ -1,7 +1,7 @@
 /** A generation on its way: what it was asked for, its cache, and the logits that come of more tokens. */
 import type { KernelBackend, Tensor2D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 import type { Call } from '../call.js';
 import type { Rows } from '../inputs.js';
 import { readCall } from '../options.js';

@@ -1,4 +1,4 @@
-import { Door } from '../../attention/validate.js';
+import { Door } from '../../door.js';
 import { checkedIds, type TextStream, type Tokenizer } from './tokenizer.js';
 
 const door = new Door('ByteTokenizer');

@@ -1,4 +1,4 @@
-import { Door } from '../../attention/validate.js';
+import { Door } from '../../door.js';
 import { type FolderSource, openFolder } from '../../storage/folders/openFolder.js';
 import { readJson } from '../../storage/folders/readJson.js';
 import { checkedIds, type TextStream, type Tokenizer } from './tokenizer.js';

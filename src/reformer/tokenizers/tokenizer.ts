@@ -1,4 +1,4 @@
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 
 /** Text to the ids of tokens, and back. */
 export interface Tokenizer {

@@ -1,4 +1,4 @@
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 import { blobFolder, pickedFiles } from './blobFolder.js';
 import type { Folder, Reading } from './folder.js';
 import { nodeFolder, nodeModules } from './nodeFolder.js';

@@ -1,4 +1,4 @@
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 import type { OpenFolder } from './openFolder.js';
 
 /** A JSON file's value; undefined where there is no such file. */

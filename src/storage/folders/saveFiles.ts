@@ -1,4 +1,4 @@
-import type { Door } from '../../attention/validate.js';
+import type { Door } from '../../door.js';
 import type { FolderTarget, NewFile } from './folder.js';
 import { nodeModules, replaceFiles } from './nodeFolder.js';
 
