@@ -1,8 +1,9 @@
 /** Random calls of the attentions: the oracle's result, or a documented error. */
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import { describe, expect } from 'vitest';
 import {
+  type AttentionWithLse,
   denseAttention,
   denseAttentionWithLse,
   localAttention,
@@ -97,6 +98,25 @@ function compare(
   }
 }
 
+/** What an attention gives with its log-sum-exps and without them, which is the same; undefined where it refuses. */
+async function agreed(name: string, withLse: () => AttentionWithLse, alone: () => tf.Tensor) {
+  const both = await outcome([`${name}WithLse`], withLse);
+  const plain = await outcome([name], alone);
+  expect(both === undefined).toBe(plain === undefined);
+  if (both === undefined || plain === undefined) {
+    return undefined;
+  }
+  const { shape } = both.value.out;
+  expect(both.value.lse.shape).toEqual(shape.slice(0, -1));
+  const [out, lse, again] = (await valuesOf([both.value.out, both.value.lse, plain.value])) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  expect(again).toEqual(out);
+  return { out, lse, shape };
+}
+
 const numBuckets = fc.oneof(
   fc.constantFrom(2, 4, 6, 10),
   fc.array(fc.constantFrom(2, 4), { minLength: 1, maxLength: 3 }),
@@ -159,28 +179,23 @@ describe.each(BACKENDS)('on %s', (backend) => {
     (one) =>
       withReal(one, async ({ qk, v, options: given, inputs }) => {
         const [x, y, o] = [qk, v, given] as unknown as [tf.Tensor, tf.Tensor, object];
-        const both = await outcome(['lshAttentionWithLse'], () => lshAttentionWithLse(x, y, o));
-        const plain = await outcome(['lshAttention'], () => lshAttention(x, y, o));
+        const found = await agreed(
+          'lshAttention',
+          () => lshAttentionWithLse(x, y, o),
+          () => lshAttention(x, y, o),
+        );
         const hashed = await outcome(['lshBuckets'], () => lshBuckets(x, o));
-        expect(both === undefined).toBe(plain === undefined);
-        if (both === undefined || plain === undefined || hashed === undefined) {
-          tf.dispose(
-            [both?.value.out, both?.value.lse, plain?.value, hashed?.value].filter(Boolean) as tf.Tensor[],
-          );
+        if (found === undefined || hashed === undefined) {
+          hashed?.value.dispose();
           return false;
         }
-        expect(both.value.out.shape).toEqual(y.shape);
-        expect(both.value.lse.shape).toEqual(y.shape.slice(0, -1));
-        const [out, lse, again, buckets] = (await valuesOf([
-          ...[both.value.out, both.value.lse, plain.value, hashed.value],
-        ])) as unknown as [Float32Array, Float32Array, Float32Array, Int32Array];
-        expect(again).toEqual(out);
-        expectFinite(out, 'out');
-        expectFinite(lse, 'lse');
+        expect(found.shape).toEqual(y.shape);
+        expectFinite(found.out, 'out');
+        expectFinite(found.lse, 'lse');
+        const [buckets] = (await valuesOf([hashed.value])) as unknown as [Int32Array];
         if (inputs.size <= 1) {
           await expectLsh({ inputs, options: given as Record<string, unknown>, extra: one.extra }, x, y, {
-            out,
-            lse,
+            ...found,
             buckets,
           });
         }
@@ -203,18 +218,14 @@ describe.each(BACKENDS)('on %s', (backend) => {
       const mask = maskOf([B, L], seed);
       return withReal([qk, spoilt === undefined ? v : spoilt, filled(given, mask)], async (real) => {
         const [x, y, o] = real as [tf.Tensor, tf.Tensor, Record<string, unknown>];
-        const both = await outcome(['denseAttentionWithLse'], () => denseAttentionWithLse(x, y, o));
-        const plain = await outcome(['denseAttention'], () => denseAttention(x, y, o));
-        expect(both === undefined).toBe(plain === undefined);
-        if (both === undefined || plain === undefined) {
+        const found = await agreed(
+          'denseAttention',
+          () => denseAttentionWithLse(x, y, o),
+          () => denseAttention(x, y, o),
+        );
+        if (found === undefined) {
           return false;
         }
-        const [out, lse, again] = (await valuesOf([both.value.out, both.value.lse, plain.value])) as [
-          Float32Array,
-          Float32Array,
-          Float32Array,
-        ];
-        expect(again).toEqual(out);
         if (spoilt === undefined) {
           // One round in which all share a bucket that a chunk holds.
           const isReal = (b: number, l: number) => o.mask === undefined || at(mask.values, b * L + l) !== 0;
@@ -222,10 +233,10 @@ describe.each(BACKENDS)('on %s', (backend) => {
             isReal(Math.floor(i / (H * L)), i % L) ? 0 : 2,
           );
           const rule = { R: 1, N: 2, C: Math.max(1, L), P: 0, A: 0, ...numbersOf(o, D, 1) };
-          const exact = (part: 'out' | 'lse') => (round?: typeof toFloat32) =>
-            attend({ qk: qk.values, v: v.values, buckets }, shape, rule, round)[part];
-          compare(out, exact('out'), size, 'out');
-          expectFinite(lse, 'lse');
+          const exact = (round?: typeof toFloat32) =>
+            attend({ qk: qk.values, v: v.values, buckets }, shape, rule, round).out;
+          compare(found.out, exact, size, 'out');
+          expectFinite(found.lse, 'lse');
         }
         return true;
       });
@@ -250,32 +261,24 @@ describe.each(BACKENDS)('on %s', (backend) => {
       const mask = maskOf(pairs ? [B, 1, L, Lk] : [B, Lk], seed);
       return withReal([q, spoilt === undefined ? k : spoilt, v, filled(given, mask)], async (real) => {
         const [a, b, c, o] = real as [tf.Tensor, tf.Tensor, tf.Tensor, Record<string, unknown>];
-        const both = await outcome(['scaledDotProductAttentionWithLse'], () =>
-          scaledDotProductAttentionWithLse(a, b, c, o),
+        const found = await agreed(
+          'scaledDotProductAttention',
+          () => scaledDotProductAttentionWithLse(a, b, c, o),
+          () => scaledDotProductAttention(a, b, c, o),
         );
-        const plain = await outcome(['scaledDotProductAttention'], () =>
-          scaledDotProductAttention(a, b, c, o),
-        );
-        expect(both === undefined).toBe(plain === undefined);
-        if (both === undefined || plain === undefined) {
+        if (found === undefined) {
           return false;
         }
-        const [out, lse, again] = (await valuesOf([both.value.out, both.value.lse, plain.value])) as [
-          Float32Array,
-          Float32Array,
-          Float32Array,
-        ];
-        expect(again).toEqual(out);
         if (spoilt === undefined) {
           const seen = (row: number, i: number, j: number) => {
             const batch = Math.floor(row / H);
             return at(mask.values, pairs ? (batch * L + i) * Lk + j : batch * Lk + j) !== 0;
           };
           const rule = { ...numbersOf(o, D, '1/sqrt(D)'), ...(o.mask ? { mask: seen } : {}) };
-          const exact = (part: 'out' | 'lse') => (round?: typeof toFloat32) =>
-            dotProduct(q.values, k.values, v.values, { ...shape, E }, rule, round)[part];
-          compare(out, exact('out'), size, 'out');
-          expectFinite(lse, 'lse');
+          const exact = (round?: typeof toFloat32) =>
+            dotProduct(q.values, k.values, v.values, { ...shape, E }, rule, round).out;
+          compare(found.out, exact, size, 'out');
+          expectFinite(found.lse, 'lse');
         }
         return true;
       });
