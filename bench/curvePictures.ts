@@ -2,7 +2,20 @@
 import * as Plot from '@observablehq/plot';
 import { count } from '../examples/output/numbers.js';
 import { drawn } from '../examples/output/page.js';
-import type { Point } from './curves.js';
+
+/** One setting, measured. */
+export interface Point {
+  readonly L: number;
+  readonly R: number;
+  readonly C: number;
+  readonly window: 'chunk' | 'bucket';
+  /** Keys that a query is compared with, all rounds together, on average. */
+  readonly keys: number;
+  /** Share of dense attention's mass on the keys that were seen. */
+  readonly seen: number;
+  /** Mean distance from dense attention's output; values have length 1. */
+  readonly error: number;
+}
 
 const COLOURS = ['#8fb8dc', '#5b97cf', '#3a78b8', '#8a6cc9', '#c05a9a'];
 const WARM = '#d07a2d';

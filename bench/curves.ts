@@ -13,21 +13,7 @@ import { readCorpus } from '../examples/speeches/corpus.js';
 import { type Answers, exactAnswers } from '../examples/speeches/exact.js';
 import { D, E, type Memory, memoryOf } from '../examples/speeches/memory.js';
 import { score } from '../examples/speeches/score.js';
-import { drawKeys, drawLengths, drawRounds } from './curvePictures.js';
-
-/** One setting, measured. */
-export interface Point {
-  readonly L: number;
-  readonly R: number;
-  readonly C: number;
-  readonly window: 'chunk' | 'bucket';
-  /** Keys that a query is compared with, all rounds together, on average. */
-  readonly keys: number;
-  /** Share of dense attention's mass on the keys that were seen. */
-  readonly seen: number;
-  /** Mean distance from dense attention's output; values have length 1. */
-  readonly error: number;
-}
+import { drawKeys, drawLengths, drawRounds, type Point } from './curvePictures.js';
 
 const LENGTH = 4096;
 const ROUNDS = [1, 2, 4, 8, 16];

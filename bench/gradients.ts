@@ -5,7 +5,7 @@ import { lshBuckets } from 'tfjs-lsh-attention';
 import { gradient } from '../test/oracle/gradient.js';
 import type { Params } from './findings.js';
 import type { BenchOptions } from './options.js';
-import type { Way } from './ours.js';
+import type { Way } from './ways.js';
 
 const LENGTH = 192;
 const LONGEST_CHUNK = 32;

@@ -1,7 +1,6 @@
 /** The checks that every public function makes of what it is given, in the words of the house. */
 import type { KernelBackend, Tensor, TensorContainer, TypedArray } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import type { VectorFamily } from './hashing/family.js';
 import { currentDevice, onWebGPU } from './webgpu/backend.js';
 import { type DeviceTraits, traitsOf } from './webgpu/traits.js';
 import { whyLost, whyUnusable } from './webgpu/watch.js';
@@ -31,46 +30,6 @@ export class Door {
       }
       throw this.failure(`tfjs could not do the work: ${error.message}`, { cause: error });
     }
-  }
-
-  /** Hash functions for vectors of D numbers. */
-  family(option: string, value: VectorFamily, D: number): VectorFamily {
-    if (typeof value !== 'object' || value === null || typeof value.hashTensor !== 'function') {
-      throw this.kind(
-        `\`${option}\` must be a family of hash functions for vectors, got ${show(value)}. Try hyperplanes({ D: ${D} }) of tfjs-lsh-attention/search.`,
-      );
-    }
-    if (value.D !== D) {
-      throw this.range(
-        `\`${option}\` must be made for vectors of D = ${D} numbers, got D = ${show(value.D)}.`,
-      );
-    }
-    return value;
-  }
-
-  /** Numbers of buckets as a list of even factors. */
-  factors(given: number | readonly number[], most: number): readonly number[] {
-    const factors = typeof given === 'number' ? [given] : given;
-    if (!Array.isArray(factors) || factors.length === 0) {
-      throw this.kind(
-        `\`numBuckets\` must be an even number from 2 up or a list of such, got ${show(given)}. Try [16, 32].`,
-      );
-    }
-    for (const factor of factors) {
-      if (!Number.isInteger(factor) || factor < 2 || factor % 2 !== 0) {
-        const near = Number.isFinite(factor) ? Math.max(2, 2 * Math.ceil(factor / 2)) : 64;
-        throw this.range(
-          `\`numBuckets\` must be an even number from 2 up, got ${show(factor)}. Try ${near}.`,
-        );
-      }
-    }
-    const all = factors.reduce((product: number, f: number) => product * f, 1);
-    if (all > most) {
-      throw this.range(
-        `\`numBuckets\` must be at most 2^${Math.log2(most)} in all, got ${all}. Leave it out for a number that suits the length.`,
-      );
-    }
-    return factors;
   }
 
   affordable(

@@ -3,8 +3,9 @@
 import { contest } from '../contest.js';
 import type { Context } from '../context.js';
 import type { Case, Entrant } from '../entrant.js';
-import { ours, waysOf } from '../ours.js';
+import { ours } from '../ours.js';
 import { PEERS, startPeers } from '../peers.js';
+import { waysOf } from '../ways.js';
 
 /** Lengths that a processor can do in minutes. */
 const LENGTHS = {

@@ -7,8 +7,8 @@ import type { Context } from '../context.js';
 import { caseOf, type Params } from '../findings.js';
 import { SETS } from '../inputs.js';
 import type { Variant } from '../options.js';
-import { type Given, type Way, waysOf } from '../ours.js';
 import { repetitions, spread } from '../statistics.js';
+import { type Given, type Way, waysOf } from '../ways.js';
 import { benchOverhead } from './overhead.js';
 
 const LENGTHS = [1024, 4096, 16384];

@@ -6,8 +6,8 @@ import type { Context } from '../context.js';
 import { caseOf, type Params } from '../findings.js';
 import { SETS } from '../inputs.js';
 import type { Variant } from '../options.js';
-import { type Given, type Way, waysOf } from '../ours.js';
 import { spread } from '../statistics.js';
+import { type Given, type Way, waysOf } from '../ways.js';
 
 const LENGTHS = [2048, 8192];
 const ROUNDS = [1, 2, 4, 8, 16];

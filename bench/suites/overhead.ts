@@ -5,8 +5,9 @@ import type { Context } from '../context.js';
 import type { Params } from '../findings.js';
 import { SETS } from '../inputs.js';
 import type { Variant } from '../options.js';
-import { type Given, timed, type Way } from '../ours.js';
+import { timed } from '../ours.js';
 import { spread } from '../statistics.js';
+import type { Given, Way } from '../ways.js';
 
 /** So little work that kernels do not hide the rest. */
 const SMALL = { B: 1, H: 1, L: 64 };

@@ -5,8 +5,9 @@ import type { Context } from '../context.js';
 import type { Entry } from '../entrant.js';
 import { caseOf, type Params } from '../findings.js';
 import { SETS } from '../inputs.js';
-import { ours, waysOf } from '../ours.js';
+import { ours } from '../ours.js';
 import { repetitions, spread } from '../statistics.js';
+import { waysOf } from '../ways.js';
 
 const LENGTHS = [4096, 8192, 16384, 32768, 65536, 131072];
 /** A million tokens: one head of depth 32, 2 rounds. */

@@ -2,6 +2,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import { Door, show } from '../door.js';
 import type { VectorFamily } from '../hashing/family.js';
+import { givenFactors, givenFamily } from '../hashing/given.js';
 import { signCount } from '../hashing/hadamard.js';
 import { type DenseSettings, type DenseShape, type MaskStrides, maskStrides } from './dense/settings.js';
 import {
@@ -296,7 +297,7 @@ export class AttentionDoor extends Door {
     if (options.hash === undefined) {
       return undefined;
     }
-    const hash = this.family('hash', options.hash, D);
+    const hash = givenFamily(this, 'hash', options.hash, D);
     for (const name of ['numHashes', 'numBuckets', 'rotation', 'rotations', 'buckets'] as const) {
       if (options[name] !== undefined) {
         throw this.range(
@@ -313,7 +314,8 @@ export class AttentionDoor extends Door {
   }
 
   private buckets(given: LshAttentionOptions['numBuckets'], L: number, C: number): BucketPlan {
-    return bucketPlan(given === undefined ? undefined : this.factors(given, MAX_BUCKETS), L, C, MAX_BUCKETS);
+    const factors = given === undefined ? undefined : givenFactors(this, given, MAX_BUCKETS);
+    return bucketPlan(factors, L, C, MAX_BUCKETS);
   }
 
   private mask(mask: Tensor | undefined, B: number, L: number): void {

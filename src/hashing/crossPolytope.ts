@@ -1,6 +1,7 @@
 import { Door } from '../door.js';
 import type { Alternative } from './combinations.js';
 import type { FamilyConfig, VectorFamily } from './family.js';
+import { givenFactors } from './given.js';
 import { linearFamily, type Reading } from './linearFamily.js';
 import { gaussianProjection, hadamardProjection } from './projection.js';
 
@@ -39,7 +40,7 @@ export function crossPolytope(options: CrossPolytopeOptions): VectorFamily {
   const tables = door.integer('tables', options.tables ?? 8, 1, 4096);
   const seed = door.integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1);
   const rotation = door.oneOf('rotation', options.rotation ?? 'gaussian', ['gaussian', 'hadamard']);
-  const factors = door.factors(options.numBuckets ?? 64, MOST_BUCKETS);
+  const factors = givenFactors(door, options.numBuckets ?? 64, MOST_BUCKETS);
   const F = factors.reduce((sum, f) => sum + f / 2, 0);
   door.affordable(
     'numbers of rotations',

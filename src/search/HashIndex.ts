@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Rows, VectorFamily } from '../hashing/family.js';
+import { givenFamily } from '../hashing/given.js';
 import { onWebGPU } from '../webgpu/backend.js';
 import { lengthOf } from './distance.js';
 import { SearchDoor } from './door.js';
@@ -35,7 +36,7 @@ export abstract class HashIndex extends VectorIndex {
       );
     }
     if (options.family !== undefined) {
-      door.family('family', options.family, this.D);
+      givenFamily(door, 'family', options.family, this.D);
     }
   }
 
