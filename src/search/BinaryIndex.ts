@@ -1,6 +1,7 @@
 import type { VectorFamily } from '../hashing/family.js';
 import { hyperplanes } from '../hashing/hyperplanes.js';
 import { BitPlanes } from './BitPlanes.js';
+import type { Batch, Finder } from './candidates.js';
 import type { DeviceCodes } from './DeviceRows.js';
 import { SearchDoor } from './door.js';
 import { HashIndex } from './HashIndex.js';
@@ -8,7 +9,7 @@ import { HammingScan } from './hamming.js';
 import type { EffortOptions, HashIndexOptions, IndexStats } from './options.js';
 import { packCodes, packedWords } from './packedCodes.js';
 import { Tuning } from './tune.js';
-import type { Allowed, Batch, Finder } from './VectorIndex.js';
+import type { Allowed } from './VectorIndex.js';
 
 /** Vectors that are compared exactly, unless a query says otherwise. */
 const CANDIDATES = 200;

@@ -1,6 +1,7 @@
+import type { Batch, Finder } from './candidates.js';
 import type { IndexOptions } from './options.js';
 import type { StoredValues } from './RowStore.js';
-import { type Allowed, type Batch, type Finder, VectorIndex } from './VectorIndex.js';
+import { type Allowed, VectorIndex } from './VectorIndex.js';
 
 /** Exact search: every query is compared with every vector. The truth that other indexes are measured by. */
 export class BruteForceIndex extends VectorIndex {

@@ -1,12 +1,13 @@
 import { Door } from '../door.js';
 import type { VectorFamily } from '../hashing/family.js';
 import { hyperplanes } from '../hashing/hyperplanes.js';
+import type { Batch, Finder } from './candidates.js';
 import type { SearchDoor } from './door.js';
 import { HashIndex } from './HashIndex.js';
 import type { EffortOptions, HashIndexOptions, IndexStats } from './options.js';
 import { Segment, type TableStats, withSegment } from './tables.js';
 import { Tuning } from './tune.js';
-import type { Allowed, Batch, Finder } from './VectorIndex.js';
+import type { Allowed } from './VectorIndex.js';
 
 /**
  * Hash tables: vectors with equal codes share a bucket, and a query is compared with those in its buckets, and in the

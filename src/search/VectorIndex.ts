@@ -1,11 +1,10 @@
 import { show } from '../door.js';
 import type { Rows } from '../hashing/family.js';
 import { onWebGPU } from '../webgpu/backend.js';
+import { type Batch, type Finder, type Found, nearestOf, toResult, withinOf } from './candidates.js';
 import { type DeviceCodes, DeviceRows } from './DeviceRows.js';
-import { comparisons, distanceOf } from './distance.js';
 import { SearchDoor } from './door.js';
 import { type FileTensor, type IndexFile, writeIndexFile } from './file.js';
-import { Nearest } from './nearest.js';
 import type {
   EffortOptions,
   FilterOptions,
@@ -20,23 +19,10 @@ import type {
   VectorStorage,
 } from './options.js';
 import { MOST_NEIGHBOURS } from './passes.js';
-import { Ranges } from './Ranges.js';
 import { RowStore, type StoredValues } from './RowStore.js';
-
-/** Finds the slots that are to be compared with query `i`, `count` of them at the start of `slots`. */
-export interface Finder {
-  readonly slots: Int32Array;
-  find(i: number): number;
-}
 
 /** Which slots may be found: 1, or 0. */
 export type Allowed = Uint8Array;
-
-/** Vectors of a batch, checked, and whatever an index knows of them besides. */
-export interface Batch {
-  readonly rows: Rows;
-  readonly n: number;
-}
 
 const QUERY_NAMES = { k: true, filter: true } as const;
 const RANGE_NAMES = { radius: true, filter: true } as const;
@@ -171,7 +157,7 @@ export abstract class VectorIndex {
       door,
       Number.MAX_SAFE_INTEGER,
     );
-    return this.within(batch, radius, finder);
+    return withinOf(this.store, this.metric, batch, radius, finder);
   }
 
   /** What there is, and the room that it takes. */
@@ -275,7 +261,7 @@ export abstract class VectorIndex {
     const able = onWebGPU() && this.storage !== 'float64' && width > 0 && width <= MOST_NEIGHBOURS;
     const device = able ? await this.deviceSearch(batch, options, allowed, door, k) : undefined;
     return device === undefined
-      ? this.nearest(batch, width, await this.finder(batch, options, allowed, door, k))
+      ? nearestOf(this.store, this.metric, batch, width, await this.finder(batch, options, allowed, door, k))
       : this.nearestOnDevice(batch, width, allowed, door, device.codes);
   }
 
@@ -302,7 +288,7 @@ export abstract class VectorIndex {
       return found.length;
     };
     const candidates = codes?.width ?? allowed.reduce((sum, one) => sum + one, 0);
-    const nearest = this.nearest(batch, k, { slots: chosen, find });
+    const nearest = nearestOf(store, metric, batch, k, { slots: chosen, find });
     return { ...nearest, candidates: nearest.candidates.fill(candidates) };
   }
 
@@ -356,75 +342,4 @@ export abstract class VectorIndex {
     }
     return alive.map((one, slot) => (slot < count && one === 1 && filter(ids[slot] as number) ? 1 : 0));
   }
-
-  private nearest({ rows, n }: Batch, k: number, finder: Finder): Found {
-    const slots = new Int32Array(n * k);
-    const values = new Float64Array(n * k);
-    const found = new Int32Array(n);
-    const candidates = new Int32Array(n);
-    const best = new Nearest(k);
-    const compare = this.comparer(rows);
-    for (let i = 0; i < n; i++) {
-      const count = finder.find(i);
-      best.clear();
-      for (let c = 0; c < count; c++) {
-        const slot = finder.slots[c] as number;
-        best.offer(slot, compare(i, slot));
-      }
-      slots.set(best.slots.subarray(0, best.count), i * k);
-      values.set(best.values.subarray(0, best.count), i * k);
-      found[i] = best.count;
-      candidates[i] = count;
-    }
-    return { slots, values, found, candidates, width: k };
-  }
-
-  private within({ rows, n }: Batch, radius: number, finder: Finder): RangeResult {
-    const ranges = new Ranges(radius, this.store.ids);
-    const compare = this.comparer(rows);
-    for (let i = 0; i < n; i++) {
-      const count = finder.find(i);
-      for (let c = 0; c < count; c++) {
-        const slot = finder.slots[c] as number;
-        ranges.offer(slot, distanceOf(this.metric, compare(i, slot)));
-      }
-      ranges.endQuery(count);
-    }
-    return ranges.result();
-  }
-
-  /** Compares query `i` with the vector in a slot. */
-  private comparer(queries: Rows): (i: number, slot: number) => number {
-    const { D } = this;
-    const compare = comparisons[this.metric];
-    const { values } = this.store;
-    if (!(values instanceof Uint16Array)) {
-      return (i, slot) => compare(queries, i * D, values, slot * D, D);
-    }
-    return (i, slot) =>
-      compare(queries, i * D, this.store.numbers(values.subarray(slot * D, (slot + 1) * D)), 0, D);
-  }
-}
-
-/** The nearest slots of n queries, `width` places each. */
-export interface Found {
-  readonly slots: Int32Array;
-  /** What was compared, in the order of the distances. */
-  readonly values: Float64Array;
-  readonly found: Int32Array;
-  readonly candidates: Int32Array;
-  readonly width: number;
-}
-
-function toResult(nearest: Found, n: number, k: number, idOf: Int32Array, metric: Metric): QueryResult {
-  const ids = new Int32Array(n * k).fill(-1);
-  const distances = new Float64Array(n * k).fill(Number.POSITIVE_INFINITY);
-  const { slots, values, found, candidates, width } = nearest;
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < (found[i] as number); j++) {
-      ids[i * k + j] = idOf[slots[i * width + j] as number] as number;
-      distances[i * k + j] = distanceOf(metric, values[i * width + j] as number);
-    }
-  }
-  return { ids, distances, candidates, found, complete: found.every((count) => count === k), k };
 }
