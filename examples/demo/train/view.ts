@@ -41,8 +41,12 @@ class Training {
   });
   private readonly again = button('Start over', () => this.afresh());
   private readonly status = element('p', { role: 'status', class: 'small' });
-  private readonly loss = new Chart('Loss on the second w by step, and its running mean');
-  private readonly accuracy = new Chart('Accuracy by step, on sequences that are not trained on');
+  private readonly loss = new Chart(
+    'Loss on the second w by step, its running mean, and that of guessing (dashed)',
+  );
+  private readonly accuracy = new Chart(
+    'Accuracy by step, on sequences that are not trained on, and that of guessing (dashed)',
+  );
   private readonly accuracyNow = element('output', { id: 'train-accuracy' }, '–');
   private readonly stepsNow = element('output', { id: 'train-step' }, '0');
   private state: 'fresh' | 'running' | 'paused' = 'fresh';
@@ -192,6 +196,9 @@ class Training {
           textAnchor: 'start',
           dy: -10,
           fill: 'var(--soft)',
+          // In front of the lines that it stands on.
+          stroke: 'var(--paper)',
+          strokeWidth: 6,
         }),
       ],
       ariaLabel: `The accuracy at ${accuracies.length} times: ${last === undefined ? 'none yet' : `${percent(last.value)} with ${named(last.attention)}`}.`,
