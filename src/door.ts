@@ -36,9 +36,10 @@ export class Door {
     what: string,
     count: number,
     wayOut = 'Use fewer rounds, factored buckets such as numBuckets: [64, 128], or a smaller batch.',
+    most = MAX_ELEMENTS,
   ): void {
-    if (count > MAX_ELEMENTS) {
-      throw this.range(`the call would need ${count} ${what}, more than 2^30. ${wayOut}`);
+    if (count > most) {
+      throw this.range(`the call would need ${count} ${what}, more than 2^${Math.log2(most)}. ${wayOut}`);
     }
   }
 
@@ -188,6 +189,9 @@ export class Door {
   }
 
   known(options: object, names: Readonly<Record<string, true>>): void {
+    if (Array.isArray(options) || ArrayBuffer.isView(options)) {
+      throw this.kind('`options` must be an object of options by name, got a list.');
+    }
     for (const name of Object.keys(this.object('options', options))) {
       if (!Object.hasOwn(names, name)) {
         throw this.kind(`there is no option \`${name}\`. The options are ${Object.keys(names).join(', ')}.`);

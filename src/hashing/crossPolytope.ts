@@ -1,7 +1,7 @@
 import { Door } from '../door.js';
 import type { Alternative } from './combinations.js';
 import type { FamilyConfig, VectorFamily } from './family.js';
-import { givenFactors } from './given.js';
+import { givenFactors, MOST_DRAWN } from './given.js';
 import { linearFamily, type Reading } from './linearFamily.js';
 import { gaussianProjection, hadamardProjection } from './projection.js';
 
@@ -46,6 +46,7 @@ export function crossPolytope(options: CrossPolytopeOptions): VectorFamily {
     'numbers of rotations',
     tables * F * D,
     'Use fewer tables, or buckets in factors such as [64, 64].',
+    MOST_DRAWN,
   );
   const shape = { D, R: tables, F };
   const draw = { gaussian: gaussianProjection, hadamard: hadamardProjection };

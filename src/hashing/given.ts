@@ -2,6 +2,9 @@
 import { type Door, show } from '../door.js';
 import type { VectorFamily } from './family.js';
 
+/** Most random numbers that a family is drawn from: seconds of a processor, and 256 MiB. */
+export const MOST_DRAWN = 2 ** 26;
+
 /** A family for vectors of D numbers, given by the option of a name. */
 export function givenFamily(door: Door, option: string, value: VectorFamily, D: number): VectorFamily {
   if (typeof value !== 'object' || value === null || typeof value.hashTensor !== 'function') {

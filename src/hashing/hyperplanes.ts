@@ -1,5 +1,6 @@
 import { Door, show } from '../door.js';
 import type { FamilyConfig, FamilyWeights, Rows, VectorFamily } from './family.js';
+import { MOST_DRAWN } from './given.js';
 import { linearFamily, type Reading } from './linearFamily.js';
 import {
   gaussianProjection,
@@ -66,7 +67,12 @@ export function hyperplanes(options: HyperplaneOptions): VectorFamily {
     'hadamard',
   ]);
   const planes = options.planes && checkedPlanes(door, options.planes, { D, bits, tables });
-  door.affordable('numbers of hyperplanes', tables * bits * D, 'Use fewer tables, or fewer bits.');
+  door.affordable(
+    'numbers of hyperplanes',
+    tables * bits * D,
+    'Use fewer tables, or fewer bits.',
+    MOST_DRAWN,
+  );
   const upward = firstBit === 'least';
   // Tables share the blocks of a Hadamard projection: one transform serves all its columns.
   const shape = rotation === 'hadamard' ? { D, R: 1, F: tables * bits } : { D, R: tables, F: bits };

@@ -55,7 +55,7 @@ const STRANGE: readonly unknown[] = [
     new Map(),
     new Date(0),
     Object.create(null),
-    new Float32Array(3),
+    new Float32Array(5),
     new Uint8Array(0),
     Promise.resolve(1),
   ],

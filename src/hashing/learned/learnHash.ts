@@ -58,6 +58,11 @@ export async function learnHash(
       equal = equalColumns(refined, draws.length);
     }
     weights = await fitClassifiers(points, refined, settings, door);
+    if (!weights.every(Number.isFinite)) {
+      throw door.range(
+        `\`cost\` must leave hyperplanes within float32, got ${settings.cost}, with which they grow beyond it. Try 1.`,
+      );
+    }
     latest = predictBits(points, weights);
   }
   return learnedFamily({ bits, tables, D }, affine(weights, mean, points.D));
