@@ -49,7 +49,7 @@ for (const maxCandidates of [50, 200, 800]) {
 await tables.build(rows);
 for (const targetRecall of [0.8, 0.95]) {
   const { effort } = await tables.tune({ targetRecall });
-  await measured(`LshIndex tuned to ${targetRecall}, ${effort} probes`, tables, { targetRecall });
+  await measured(`LshIndex tuned to ${targetRecall}, ${effort.probes} probes`, tables, { targetRecall });
 }
 for (const line of lines) {
   console.log(line.map((cell, i) => (i === 0 ? cell.padEnd(38) : cell.padStart(18))).join(''));

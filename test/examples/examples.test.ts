@@ -13,7 +13,10 @@ const folder = mkdtempSync(join(tmpdir(), 'lsh-examples-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Those that take minutes have tests of their own. */
-const LONG = ['train-copy.ts', 'train-bytes.ts', 'near-duplicates.ts', 'learned-hashing.ts'];
+const LONG = [
+  ...['train-copy.ts', 'train-bytes.ts'],
+  ...['near-duplicates.ts', 'find-similar.ts', 'learned-hashing.ts'],
+];
 test.each(readdirSync('examples').filter((name) => name.endsWith('.ts') && !LONG.includes(name)))(
   'examples/%s runs',
   async (name) => {
@@ -28,6 +31,17 @@ test('examples/near-duplicates.ts finds the pairs of some hundred mails', async 
   const [, recall = 0, precision] = /as it comes .*?([\d.]+) % +([\d.]+) %/.exec(stdout) ?? [];
   expect(Number(recall)).toBeGreaterThanOrEqual(95);
   expect(Number(precision)).toBe(100);
+});
+
+test('examples/find-similar.ts finds what exact search does, and shows it', async () => {
+  const out = join(folder, 'similar.html');
+  const small = ['--rows', '1000', '--queries', '20', '--out', out];
+  const { stdout } = await runFile('examples/find-similar.ts', ...small);
+  const recalls = Array.from(stdout.matchAll(/^BinaryIndex.* ([\d.]+) %/gm), ([, recall]) => Number(recall));
+  expect(recalls).toHaveLength(3);
+  expect(recalls.at(-1)).toBeGreaterThanOrEqual(95);
+  expect(stdout.match(/^LshIndex tuned to 0\.(8|95), \d+ probes/gm)).toHaveLength(2);
+  expect(readFileSync(out, 'utf8').match(/<tr><th>/g)).toHaveLength(12);
 });
 
 test('examples/learned-hashing.ts says how to get its data, and what is wrong with its options', async () => {
