@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { lshAttentionWithLse, lshBuckets } from '../../src/index.js';
 import { currentDevice } from '../../src/webgpu/backend.js';
 import { useOwnDevice } from '../../src/webgpu/device.js';
@@ -9,9 +9,12 @@ import { normals } from '../inputs.js';
 import { attend } from '../oracle/attend.js';
 import { toFloat16 } from '../oracle/float16.js';
 import { toFloat32 } from '../oracle/shape.js';
+import { freshBackend } from './freshBackend.js';
 import { runKernel } from './runKernel.js';
 
 if (!currentDevice().features.has('shader-f16')) {
+  // For this file alone: the files after it go on with the pipelines of the device that they share.
+  afterAll(await freshBackend());
   await useOwnDevice();
 }
 const able = currentDevice().features.has('shader-f16');
