@@ -8,6 +8,9 @@ import { CHROMIUM_FLAGS } from './test/browser/flags.js';
  */
 export default defineConfig({
   test: {
+    // Vitest alone would leave a core idle, of which there may be two.
+    maxWorkers: '100%',
+    tags: [{ name: 'deep', description: 'gradients of rows that lavapipe compiles half a minute for' }],
     projects: [
       {
         test: {
@@ -23,10 +26,11 @@ export default defineConfig({
           setupFiles: ['test/setupGpu.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          // One process for all files: adapters and pipelines are made once.
+          // Two processes for all files: one compiles, on one core, while the other computes.
           pool: 'forks',
           isolate: false,
-          fileParallelism: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           env: { WEBGPU_CPU_FORWARD: 'false' },
         },
       },

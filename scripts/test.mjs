@@ -1,6 +1,6 @@
 /**
  * npm test [-- STEP …]: everything, or the steps named: lint types docs unit fuzz gpu browser demo package examples.
- * GPU tests run on LSH_ADAPTER; without it on lavapipe where it is installed, and the kernels' on SwiftShader.
+ * GPU tests run on LSH_ADAPTER; without it on lavapipe where it is installed, and some on SwiftShader.
  */
 import { spawnSync } from 'node:child_process';
 import { bin, build, fail, install, root, run, say } from './prepare.mjs';
@@ -13,6 +13,8 @@ const gpuFiles = (...names) => names.map((name) => `test/gpu/${name}.test.ts`);
 const OWN_DEVICE = [...gpuFiles('kernels', 'attention', 'dense', 'dropout', 'numbers'), 'test/golden'];
 /** What runs on a second adapter too, where there is one: every kernel by itself. */
 const SECOND_ADAPTER = gpuFiles('kernels', 'decodeKernels', 'hadamard');
+/** What runs on the second adapter alone, where there is one: SwiftShader compiles it three times as fast. */
+const DEEP = ['--tags-filter=deep', ...gpuFiles('gradient', 'numbers')];
 
 const STEPS = {
   lint: () => command('@biomejs/biome', ['check', '--error-on-warnings'], 'biome'),
@@ -22,22 +24,11 @@ const STEPS = {
   // On an adapter every set of options is a pipeline to compile: LSH_BACKENDS=webgpu does it.
   fuzz: () => vitest(['--project', 'gpu', 'test/fuzz'], { LSH_BACKENDS: process.env.LSH_BACKENDS ?? 'cpu' }),
   gpu: async () => {
-    const [first, second] = adapters();
-    const runs = [
-      { LSH_ADAPTER: first, LSH_BACKENDS: 'webgpu,cpu', files: [] },
-      ...(first === 'swiftshader'
-        ? []
-        : [{ LSH_ADAPTER: first, LSH_BACKENDS: 'webgpu', LSH_DEVICE: 'own', files: OWN_DEVICE }]),
-      ...(second ? [{ LSH_ADAPTER: second, LSH_BACKENDS: 'webgpu', files: SECOND_ADAPTER }] : []),
-    ];
-    if (first === 'swiftshader') {
-      say('— skipped: variants for subgroups, which are too small on SwiftShader.');
-    }
     let code = 0;
-    for (const { files, ...env } of runs) {
+    for (const { args, ...env } of gpuRuns(adapters())) {
       const device = env.LSH_DEVICE ? ', own device' : '';
-      say(`— GPU tests on ${env.LSH_ADAPTER}${device}: ${files.length > 0 ? files.join(' ') : 'all'}`);
-      code ||= await vitest(['--project', 'gpu', '--exclude', 'test/fuzz/**', ...files], env);
+      say(`— GPU tests on ${env.LSH_ADAPTER}${device}: ${args.length > 0 ? args.join(' ') : 'all'}`);
+      code ||= await vitest(['--project', 'gpu', '--exclude', 'test/fuzz/**', ...args], env);
     }
     return code;
   },
@@ -47,10 +38,25 @@ const STEPS = {
     (await command('publint', ['--strict'])) ||
     (await command('@arethetypeswrong/cli', ['--pack', '.', '--profile', 'esm-only', '--quiet'], 'attw')) ||
     (await inChromium(['--project', 'node', 'test/package'])),
-  // One after the other: each takes the whole adapter.
-  examples: () =>
-    vitest(['--project', 'node', '--no-file-parallelism', 'test/examples'], { LSH_ADAPTER: adapters()[0] }),
+  examples: () => vitest(['--project', 'node', 'test/examples'], { LSH_ADAPTER: adapters()[0] }),
 };
+
+/** What the GPU tests run on, one after the other, with which arguments. */
+function gpuRuns([first, second]) {
+  const rest = second ? ['--tags-filter=!deep'] : [];
+  const runs = [{ LSH_ADAPTER: first, LSH_BACKENDS: 'webgpu,cpu', args: rest }];
+  if (first === 'swiftshader') {
+    say('— skipped: variants for subgroups, which are too small on SwiftShader.');
+  } else {
+    const own = { LSH_BACKENDS: 'webgpu', LSH_DEVICE: 'own' };
+    runs.push({ LSH_ADAPTER: first, ...own, args: [...rest, ...OWN_DEVICE] });
+  }
+  if (second) {
+    runs.push({ LSH_ADAPTER: second, LSH_BACKENDS: 'webgpu', args: SECOND_ADAPTER });
+    runs.push({ LSH_ADAPTER: second, LSH_BACKENDS: 'webgpu,cpu', args: DEEP });
+  }
+  return runs;
+}
 
 /** Tests that need a Chromium, whose path they are given. */
 async function inChromium(args) {

@@ -189,7 +189,7 @@ describe.each(BACKENDS)('on %s', (backend) => {
     });
   });
 
-  test.each(['huge queries', 'all huge'])('%s, at the largest depth', async (kind) => {
+  test.each(['huge queries', 'all huge'])('%s, at the largest depth', { tags: ['deep'] }, async (kind) => {
     const shape = { ...SHAPE, D: 256, E: 64 }; // of which other tests have compiled the kernels
     const inputs = inputsOf(shape)[kind] as Inputs;
     await onBackend(backend, async () => {
