@@ -102,7 +102,9 @@ export class LSHSelfAttention extends ProjectedAttention {
   private checked(options: LshLayerOptions): LshLayerOptions {
     const { chunkLength = 1, chunksBefore = 0, chunksAfter = 0, roundBoundary } = options;
     // A length that suits the options: what is wrong with them is wrong at every length.
-    const L = roundBoundary === 'wrap' ? chunkLength * Math.max(1, chunksBefore, chunksAfter) : 1;
+    const wraps =
+      roundBoundary === 'wrap' && [chunkLength, chunksBefore, chunksAfter].every(Number.isInteger);
+    const L = wraps ? chunkLength * Math.max(1, chunksBefore, chunksAfter) : 1;
     this.door.settings({ B: 1, H: this.numHeads, L, D: this.keyDim, E: this.valueDim }, options);
     return options;
   }
