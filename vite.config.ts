@@ -3,7 +3,7 @@ import { leanWgsl } from './scripts/leanWgsl.mjs';
 
 /** The library: one ES module an entry, WGSL inlined, everything from npm left outside. */
 export default defineConfig({
-  plugins: [leanWgsl],
+  plugins: [leanWgsl()],
   build: {
     target: 'es2022',
     minify: false,
@@ -22,7 +22,16 @@ export default defineConfig({
     rolldownOptions: {
       external: /^(?!\.{0,2}\/)(?!src\/)[@a-z]/,
       // What entries share, under names that stay from build to build: the list of published files is tested.
-      output: { chunkFileNames: 'chunks/[name].js' },
+      output: {
+        chunkFileNames: 'chunks/[name].js',
+        // Kernels are much alike: side by side they pack well, far apart they are out of gzip's sight.
+        codeSplitting: {
+          groups: [
+            { name: 'subgroups', test: /_subgroup\.wgsl/, priority: 1 },
+            { name: 'kernels', test: /\.wgsl/ },
+          ],
+        },
+      },
     },
   },
 });

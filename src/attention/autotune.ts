@@ -6,6 +6,7 @@ import { setTuning, traitsOf, tuningOf } from '../webgpu/traits.js';
 import { denseAttention } from './dense/denseAttention.js';
 import { AttentionDoor } from './door.js';
 import { lshAttention } from './lshAttention.js';
+import { useSubgroups } from './subgroups.js';
 import { FAMILIES, type Family, type Tuning, type Variant, variantsOf } from './variants.js';
 
 /** What {@link autotune} measures with, and how. */
@@ -115,6 +116,7 @@ function deviceFor(door: Door): GPUDevice {
       `there is nothing to tune on the ${tf.getBackend()} backend. Call tf.setBackend('webgpu'), or useOwnDevice(), first.`,
     );
   }
+  useSubgroups();
   return currentDevice();
 }
 

@@ -42,7 +42,7 @@ export interface RowBatch extends Batch {
 }
 
 /** What an op does to its rows. */
-export interface RowsPlan extends Program {
+export interface RowsPlan extends Omit<Program, 'kernels'> {
   /** Rows that go through the passes together: one batch, unless a tensor is larger than a binding. */
   readonly batches: readonly RowBatch[];
   /** Kernel launches in all. */

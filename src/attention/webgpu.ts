@@ -6,7 +6,10 @@ import { Recent } from '../hashing/recent.js';
 import { gaussianRotations, rotationKey } from '../hashing/rotations.js';
 import { withFloatBuffers } from '../webgpu/backend.js';
 import { PerDevice } from '../webgpu/kept.js';
-import { type DeviceBuffers, runProgram } from '../webgpu/program.js';
+import type { Kernels } from '../webgpu/kernels.js';
+import { type DeviceBuffers, type Program, runProgram } from '../webgpu/program.js';
+import { withSubgroups } from '../webgpu/traits.js';
+import { attendKernels, hashKernels, sortKernels } from './kernels.js';
 import type { OpName } from './passes.js';
 import { type OpPlan, planOp } from './plan.js';
 import { type AttentionInputs, type HashInputs, padded, type Settings, type Shape } from './settings.js';
@@ -16,7 +19,7 @@ export function bucketsOnWebGPU(inputs: HashInputs, shape: Shape, settings: Sett
   const name = settings.hadamard ? 'signs' : 'rotations';
   const given = inputs.rotations !== undefined;
   const deviceBuffers: DeviceBuffers = (device) => (given ? {} : { [name]: drawn(device, shape, settings) });
-  return run('LshBuckets', inputs, shape, settings, door, deviceBuffers)[0] as Tensor;
+  return run('LshBuckets', hashKernels, inputs, shape, settings, door, deviceBuffers)[0] as Tensor;
 }
 
 /** `[out, lse]` of shapes `[B, H, L, E]` and `[B, H, L]`; differentiable. */
@@ -30,7 +33,10 @@ export function attentionOnWebGPU(
   // Gradients have the shapes of what the kernel was given: all four axes, padded.
   const shape = padded({ B, H, L, D, E });
   const inputs = { qk: rowsOf(qk, [B, H, L, D], shape.D), v: rowsOf(v, [B, H, L, E], shape.E), buckets };
-  const [out, lse] = run('LshAttention', inputs, shape, settings, door) as [Tensor, Tensor];
+  const [out, lse] = run('LshAttention', attentionKernels(), inputs, shape, settings, door) as [
+    Tensor,
+    Tensor,
+  ];
   return [shape.E === E ? out : tf.slice(out, [0, 0, 0, 0], [B, H, L, E]), lse];
 }
 
@@ -48,6 +54,10 @@ export function rowsOf(tensor: Tensor, axes: [number, number, number, number], d
       ]);
 }
 
+function attentionKernels(): Kernels {
+  return { ...sortKernels, ...attendKernels };
+}
+
 /** What the gradient must know of the call. */
 interface Attributes {
   readonly plan: OpPlan;
@@ -55,10 +65,11 @@ interface Attributes {
 }
 
 /** The plans of the last calls: a model repeats a few of them. */
-const plans = new Recent<OpPlan>(64);
+const plans = new Recent<OpPlan & Program>(64);
 
 function run(
   name: OpName,
+  kernels: Kernels,
   inputs: object,
   shape: Shape,
   settings: Settings,
@@ -67,7 +78,10 @@ function run(
 ): Tensor[] {
   const traits = door.device();
   const key = JSON.stringify([name, shape, settings, traits]);
-  const plan = plans.get(key, () => ({ ...planOp(name, shape, settings, traits, door), key }));
+  const plan = plans.get(key, () => ({
+    ...planOp(name, shape, settings, traits, door),
+    ...{ key, kernels: withSubgroups(kernels) },
+  }));
   return runProgram(name, plan, inputs, { plan, door } satisfies Attributes, deviceBuffers);
 }
 
@@ -83,7 +97,14 @@ function registerGradients(): void {
       const { plan, door } = attrs as unknown as Attributes;
       const [grad, lseGrad] = dys as Tensor[];
       const inputs = withFloatBuffers({ qk, v, buckets, out, lse, grad, lseGrad });
-      const [dqk, dv] = run('LshAttentionGradient', inputs, plan.shape, plan.settings, door);
+      const [dqk, dv] = run(
+        'LshAttentionGradient',
+        attentionKernels(),
+        inputs,
+        plan.shape,
+        plan.settings,
+        door,
+      );
       return { qk: () => dqk as Tensor, v: () => dv as Tensor };
     },
   });

@@ -1,7 +1,9 @@
 /** The pipelines of a search: its buffers and passes. Pure. */
+import { sortKernels } from '../attention/kernels.js';
 import { slicing, sortPasses } from '../attention/passes.js';
 import type { Pass } from '../webgpu/kernels.js';
 import type { Program } from '../webgpu/program.js';
+import { searchKernels } from './kernels.js';
 import type { Metric } from './options.js';
 
 /** Values that a workgroup of search/topk sorts. */
@@ -45,6 +47,7 @@ export function searchProgram(shape: SearchShape): Program {
   const selected = Math.max(1, ...lists) * queries * WORD;
   return {
     key: `search ${JSON.stringify(shape)}`,
+    kernels: { ...sortKernels, ...searchKernels },
     outputs: { best: { shape: [queries, k], dtype: 'int32' } },
     scratch: {
       unused: 16,

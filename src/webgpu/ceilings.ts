@@ -1,6 +1,8 @@
+import probeCopy from '../../kernels/probe/copy.wgsl?raw';
+import probeMultiply from '../../kernels/probe/multiply.wgsl?raw';
 import { currentDevice, needWebGPU } from './backend.js';
 import { type BoundPass, PassSequence } from './dispatch.js';
-import { kernels, type Pass } from './kernels.js';
+import { type Kernels, type Pass, signatureOf } from './kernels.js';
 
 /** What a device can do at most, as measured by two kernels that do nothing else. */
 export interface Ceilings {
@@ -37,6 +39,9 @@ const GROWTH = 4;
 const MOST_GROWTH = 4 ** 6;
 /** Runs that count; the best is a ceiling. */
 const RUNS = 3;
+
+/** Kernels that are no part of a call. */
+export const probeKernels = { 'probe/multiply': probeMultiply, 'probe/copy': probeCopy };
 
 /** The passes of the two probes, of a size from 1 up. Pure. */
 export const probes = {
@@ -149,6 +154,7 @@ async function best(
 
 /** The buffers of a probe have the names of its bindings. */
 function bound(pass: Pass): BoundPass {
-  const names = Object.keys(kernels[pass.kernel].buffers);
-  return { ...pass, bindings: Object.fromEntries(names.map((name) => [name, { name }])) };
+  const code = (probeKernels as Kernels)[pass.kernel] as string;
+  const names = Object.keys(signatureOf(code).buffers);
+  return { ...pass, code, bindings: Object.fromEntries(names.map((name) => [name, { name }])) };
 }

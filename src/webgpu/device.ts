@@ -5,6 +5,7 @@ export {
   type TuningReport,
   useTuning,
 } from '../attention/autotune.js';
+export { useSubgroups } from '../attention/subgroups.js';
 export type { Family, Tuning, Variant } from '../attention/variants.js';
 export { currentDevice, type MeasuredBytes, measureBytes } from './backend.js';
 export { type Ceilings, measureCeilings } from './ceilings.js';
@@ -19,6 +20,7 @@ export { type DeviceTraits, traitsOf } from './traits.js';
 
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
+import { useSubgroups } from '../attention/subgroups.js';
 import { BACKEND } from './backend.js';
 import { whyLost } from './watch.js';
 
@@ -56,6 +58,7 @@ export async function useOwnDevice(options: OwnDeviceOptions = {}): Promise<OwnD
       `useOwnDevice: \`powerPreference\` must be '${PREFERENCES.join("' or '")}', got ${typeof powerPreference === 'string' ? `'${powerPreference}'` : typeof powerPreference}.`,
     );
   }
+  useSubgroups();
   const made = await requestDevice(powerPreference);
   let first: typeof made | undefined = made;
   tf.removeBackend(BACKEND);

@@ -1,8 +1,9 @@
 import { PerDevice } from './kept.js';
-import { type Field, type Kernel, kernels, type Pass } from './kernels.js';
+import { type Field, type Pass, signatureOf } from './kernels.js';
 
-/** A pass, and the buffer behind each of its bindings. */
+/** A pass, its kernel's text, and the buffer behind each of its bindings. */
 export interface BoundPass extends Pass {
+  readonly code: string;
   readonly bindings: Readonly<Record<string, BoundPart>>;
 }
 
@@ -82,7 +83,7 @@ export class PassSequence {
     });
     const slots = new ArrayBuffer(passes.length * UNIFORM_SLOT);
     for (const [i, pass] of passes.entries()) {
-      packParams(kernels[pass.kernel].params, pass, new DataView(slots, i * UNIFORM_SLOT, UNIFORM_SLOT));
+      packParams(signatureOf(pass.code).params, pass, new DataView(slots, i * UNIFORM_SLOT, UNIFORM_SLOT));
     }
     device.queue.writeBuffer(this.uniforms, 0, slots);
   }
@@ -116,7 +117,7 @@ export class PassSequence {
     layout: GPUBindGroupLayout,
     buffers: Readonly<Record<string, GPUBuffer>>,
   ): GPUBindGroup {
-    const parts = Object.keys(kernels[pass.kernel].buffers).map((binding, i) => {
+    const parts = Object.keys(signatureOf(pass.code).buffers).map((binding, i) => {
       const { name, ...part } = pass.bindings[binding] as BoundPart;
       return { binding: i + 1, resource: { buffer: buffers[name] as GPUBuffer, ...part } };
     });
@@ -165,16 +166,21 @@ const compiled = new PerDevice(() => new Map<string, Compiled>());
 /** The pipeline of a kernel's variant, compiled once a device. */
 export function compile(
   device: GPUDevice,
-  { kernel, constants, sizes, half = false }: Pick<Pass, 'kernel' | 'constants' | 'sizes' | 'half'>,
+  {
+    kernel,
+    code,
+    constants,
+    sizes,
+    half = false,
+  }: Omit<BoundPass, 'bindings' | 'params' | 'aliases' | 'workgroups'>,
 ): Compiled {
   const cache = compiled.of(device);
   const key = JSON.stringify([kernel, constants, sizes, half]);
   let entry = cache.get(key);
   if (entry === undefined) {
-    const { code, buffers }: Kernel = kernels[kernel];
     const layout = device.createBindGroupLayout({
       label: kernel,
-      entries: ['uniform' as const, ...Object.values(buffers)].map((access, binding) => ({
+      entries: ['uniform' as const, ...Object.values(signatureOf(code).buffers)].map((access, binding) => ({
         binding,
         visibility: GPUShaderStage.COMPUTE,
         buffer: { type: BINDING_TYPES[access], hasDynamicOffset: access === 'uniform' },
@@ -203,12 +209,12 @@ const BINDING_TYPES = { uniform: 'uniform', read: 'read-only-storage', write: 's
  */
 export function withSizes(code: string, sizes: Readonly<Record<string, number>>): string {
   return Object.entries(sizes).reduce(
-    (text, [name, size]) => text.replace(new RegExp(`(const ${name}: u32 = )\\d+u`), `$1${size}u`),
+    (text, [name, size]) => text.replace(new RegExp(`(const ${name}:\\s*u32\\s*=\\s*)\\d+u`), `$1${size}u`),
     code,
   );
 }
 
 /** The same kernel on rows of 16-bit floats: `alias Stored` names the type of a vec4 in memory. */
 export function withStorage(code: string, half: boolean): string {
-  return half ? `enable f16;\n${code.replace('alias Stored = vec4f;', 'alias Stored = vec4h;')}` : code;
+  return half ? `enable f16;\n${code.replace(/(alias Stored\s*=\s*)vec4f/, '$1vec4h')}` : code;
 }

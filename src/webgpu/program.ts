@@ -5,7 +5,7 @@ import { Recent } from '../hashing/recent.js';
 import { BACKEND, BufferScope } from './backend.js';
 import { type BoundPass, PassSequence } from './dispatch.js';
 import { PerDevice } from './kept.js';
-import { kernels, type Pass } from './kernels.js';
+import { type Kernels, type Pass, signatureOf } from './kernels.js';
 
 /** Where rows lie in a buffer: a part that one binding can hold. */
 export interface Part {
@@ -37,6 +37,8 @@ export interface Program {
   /** Outputs that must be zero before. */
   readonly cleared?: readonly string[];
   readonly batches: readonly Batch[];
+  /** The kernels of its passes, among others. */
+  readonly kernels: Kernels;
 }
 
 /** Buffers that belong to a device, not to a call. */
@@ -131,21 +133,26 @@ const sequences = new PerDevice(() => new Recent(KEPT_ON_A_DEVICE, (old: PassSeq
 
 function sequenceOf(
   device: GPUDevice,
-  { batches, key }: Program,
+  { batches, kernels, key }: Program,
 ): { readonly sequence: PassSequence; readonly kept: boolean } {
-  const make = () => new PassSequence(device, batches.flatMap(boundPasses));
+  const make = () =>
+    new PassSequence(
+      device,
+      batches.flatMap((batch) => boundPasses(batch, kernels)),
+    );
   if (key === undefined) {
     return { sequence: make(), kept: false };
   }
   return { sequence: sequences.of(device).get(key, make), kept: true };
 }
 
-function boundPasses({ parts, passes }: Batch): BoundPass[] {
+function boundPasses({ parts, passes }: Batch, kernels: Kernels): BoundPass[] {
   return passes.map((pass) => {
-    const bindings = Object.keys(kernels[pass.kernel].buffers).map((binding) => {
+    const code = kernels[pass.kernel] as string;
+    const bindings = Object.keys(signatureOf(code).buffers).map((binding) => {
       const name = pass.aliases[binding] ?? binding;
       return [binding, { name, ...parts[name] }];
     });
-    return { ...pass, bindings: Object.fromEntries(bindings) };
+    return { ...pass, code, bindings: Object.fromEntries(bindings) };
   });
 }

@@ -1,4 +1,5 @@
 import type { Tuning } from '../attention/variants.js';
+import type { Kernels } from './kernels.js';
 
 /** What a plan depends on of a device; names and defaults of the limits are WebGPU's. */
 export interface DeviceTraits {
@@ -8,7 +9,10 @@ export interface DeviceTraits {
   readonly maxBufferSize: number;
   /** Workgroups along one axis of a dispatch. */
   readonly maxComputeWorkgroupsPerDimension: number;
-  /** Lanes of a subgroup, where shaders may use subgroups and all are of one size; else 0. */
+  /**
+   * Lanes of a subgroup, where shaders may use subgroups, all are of one size, and `useOwnDevice` or `useSubgroups` has
+   * brought the kernels that use them; else 0.
+   */
   readonly subgroupSize: number;
   /** Whether shaders may use 16-bit floats. */
   readonly f16: boolean;
@@ -40,6 +44,18 @@ export function setTuning(device: GPUDevice, tuning: Tuning): void {
   tunings.set(device, tuning);
 }
 
+let subgroupKernels: Kernels | undefined;
+
+/** Calls on devices with subgroups use these kernels from now on. */
+export function offerSubgroups(kernels: Kernels): void {
+  subgroupKernels = kernels;
+}
+
+/** These kernels, and those for subgroups where they are on offer. */
+export function withSubgroups(kernels: Kernels): Kernels {
+  return { ...kernels, ...subgroupKernels };
+}
+
 /**
  * The traits of a device.
  *
@@ -53,9 +69,10 @@ export function traitsOf(device: GPUDevice): DeviceTraits {
   const { maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupsPerDimension } = limits;
   // Older browsers have no adapterInfo on a device.
   const { subgroupMinSize = 0, subgroupMaxSize = 0, isFallbackAdapter = false } = adapterInfo ?? {};
+  const usable = subgroupKernels !== undefined && features.has('subgroups');
   return {
     ...{ maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupsPerDimension },
-    subgroupSize: features.has('subgroups') && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0,
+    subgroupSize: usable && subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0,
     f16: features.has('shader-f16'),
     software: isFallbackAdapter,
     tuning: tuningOf(device),

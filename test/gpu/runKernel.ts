@@ -1,6 +1,7 @@
 import { currentDevice } from '../../src/webgpu/backend.js';
 import { PassSequence } from '../../src/webgpu/dispatch.js';
 import type { KernelName } from '../../src/webgpu/kernels.js';
+import { kernels } from '../kernels.js';
 
 type Values = Float32Array | Int32Array | Uint32Array;
 
@@ -34,7 +35,8 @@ export async function runKernel<T extends Record<string, Values>>(
   });
   const encoder = device.createCommandEncoder();
   const bindings = Object.fromEntries(held.map(({ name }) => [name, { name }]));
-  const pass = { kernel, constants, sizes, params, workgroups, aliases: {}, bindings };
+  const code = kernels[kernel];
+  const pass = { kernel, code, constants, sizes, params, workgroups, aliases: {}, bindings };
   const sequence = new PassSequence(device, [pass]);
   sequence.record(encoder, Object.fromEntries(held.map(({ name, storage }) => [name, storage])));
   for (const { storage, copy, values } of held) {

@@ -3,9 +3,9 @@ import { countsOf } from '../../src/attention/counts.js';
 import { minHashProgram } from '../../src/hashing/minhash/webgpu.js';
 import { type OpPlan, plan } from '../../src/index.js';
 import { shareOfCeiling } from '../../src/webgpu/ceilings.js';
-import { kernels } from '../../src/webgpu/kernels.js';
 import { kernelTimes, profileTable } from '../../src/webgpu/profileTable.js';
 import type { Program } from '../../src/webgpu/program.js';
+import { KERNEL_NAMES } from '../kernels.js';
 
 const passesOf = (ops: readonly Pick<Program, 'batches'>[]) =>
   ops.flatMap(({ batches }) => batches.flatMap(({ passes }) => passes));
@@ -52,7 +52,7 @@ describe('counted work', () => {
   test('is there for every kernel of a call, in any variant', () => {
     const { F, R, N } = { F: 16, R: 2, N: 8 };
     const [minHash] = passesOf([minHashProgram(3, 100, { k: 64, scheme: 'fmix32' })]);
-    for (const kernel of Object.keys(kernels).filter((name) => /^(hash|sort|attend|dense)\//.test(name))) {
+    for (const kernel of KERNEL_NAMES.filter((name) => /^(hash|sort|attend|dense)\//.test(name))) {
       const { bytes = 0 } =
         kernel === minHash?.kernel
           ? minHash

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { create, globals } from 'webgpu';
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
@@ -12,10 +12,9 @@ import { hold } from '../../src/node/dawn.js';
 import { searchProgram } from '../../src/search/passes.js';
 import { probes } from '../../src/webgpu/ceilings.js';
 import { compile, withSizes } from '../../src/webgpu/dispatch.js';
-import { type Kernel, type KernelName, kernels } from '../../src/webgpu/kernels.js';
+import { type KernelName, signatureOf } from '../../src/webgpu/kernels.js';
 import { DEFAULT_TRAITS } from '../../src/webgpu/traits.js';
-
-const NAMES = Object.keys(kernels) as KernelName[];
+import { KERNEL_NAMES, kernels } from '../kernels.js';
 
 /** Calls whose plans hold every kernel and every way to run it. */
 const PLANS = [
@@ -99,13 +98,19 @@ function denormal(code: string): string[] {
   return Array.from(numbers, ([found]) => found).filter((found) => Number(found) < 2 ** -126);
 }
 
-describe.each(NAMES)('%s', (name) => {
-  const kernel: Kernel = kernels[name];
-  const reflected = new WgslReflect(kernel.code);
+test('every file is in the table of one room', () => {
+  const files = readdirSync('kernels', { recursive: true, encoding: 'utf8' });
+  const wgsl = files.filter((file) => file.endsWith('.wgsl')).map((file) => file.slice(0, -'.wgsl'.length));
+  expect([...KERNEL_NAMES].sort()).toEqual(wgsl.sort());
+});
+
+describe.each(KERNEL_NAMES)('%s', (name) => {
+  const code = kernels[name];
+  const signature = signatureOf(code);
+  const reflected = new WgslReflect(code);
 
   test('is the module of its file', () => {
-    const file = new URL(`../../kernels/${name}.wgsl`, import.meta.url);
-    expect(kernel.code).toBe(readFileSync(file, 'utf8'));
+    expect(code).toBe(readFileSync(`kernels/${name}.wgsl`, 'utf8'));
   });
 
   test('has one entry point, main', () => {
@@ -113,14 +118,14 @@ describe.each(NAMES)('%s', (name) => {
     expect(reflected.entry.vertex.length + reflected.entry.fragment.length).toBe(0);
   });
 
-  test('has the bindings of the table, in its order and with its access', () => {
+  test('has the bindings that the host reads, in their order and with their access', () => {
     const bindings = [...reflected.uniforms, ...reflected.storage]
       .sort((a, b) => a.binding - b.binding)
       .map(({ name: binding, group, binding: index, access }) => ({ binding, group, index, access }));
     const access = { read: 'read', write: 'read_write' } as const;
     expect(bindings).toEqual([
       { binding: 'params', group: 0, index: 0, access: expect.anything() },
-      ...Object.entries(kernel.buffers).map(([binding, use], i) => ({
+      ...Object.entries(signature.buffers).map(([binding, use], i) => ({
         binding,
         group: 0,
         index: i + 1,
@@ -129,16 +134,16 @@ describe.each(NAMES)('%s', (name) => {
     ]);
   });
 
-  test('has the Params of the table, in its order and with its types', () => {
+  test('has the Params that the host reads, in their order and with their types', () => {
     const params = reflected.structs.find((struct) => struct.name === 'Params');
     const members = params?.members.map((member) => ({ name: member.name, type: typeName(member.type) }));
-    const expected = kernel.params.map(({ name: field, type, length }) => ({
+    const expected = signature.params.map(({ name: field, type, length }) => ({
       name: field,
       type: length === undefined ? type : `array<vec4<${type}>, ${length / 4}>`,
     }));
     expect(members).toEqual(expected);
     let end = 0;
-    for (const [i, { length }] of kernel.params.entries()) {
+    for (const [i, { length }] of signature.params.entries()) {
       const offset = length === undefined ? end : Math.ceil(end / 16) * 16;
       expect(params?.members[i]?.offset).toBe(offset);
       end = offset + 4 * (length ?? 1);
@@ -147,11 +152,11 @@ describe.each(NAMES)('%s', (name) => {
   });
 
   test('gives every variable a value', () => {
-    expect(uninitialised(kernel.code)).toEqual([]);
+    expect(uninitialised(code)).toEqual([]);
   });
 
   test('has no number that a GPU may take for zero', () => {
-    expect(denormal(kernel.code)).toEqual([]);
+    expect(denormal(code)).toEqual([]);
   });
 
   const passes = PASSES.filter((pass) => pass.kernel === name);
@@ -159,18 +164,18 @@ describe.each(NAMES)('%s', (name) => {
   test('is given all its overrides, sizes and parameters, and no others', () => {
     expect(passes.length).toBeGreaterThan(0);
     const overrides = reflected.overrides.map((override) => override.name).sort();
-    const fields = kernel.params.map((field) => field.name);
+    const fields = signature.params.map((field) => field.name);
     for (const { constants, sizes, params, aliases } of passes) {
       expect(Object.keys(constants).sort()).toEqual(overrides);
       for (const size of Object.keys(sizes)) {
-        expect(kernel.code).toMatch(new RegExp(`^const ${size}: u32 = \\d+u;`, 'm'));
-        expect(withSizes(kernel.code, { [size]: 77 })).toContain(`const ${size}: u32 = 77u;`);
+        expect(code).toMatch(new RegExp(`^const ${size}: u32 = \\d+u;`, 'm'));
+        expect(withSizes(code, { [size]: 77 })).toContain(`const ${size}: u32 = 77u;`);
       }
       for (const field of fields.filter((one) => one !== 'workgroups')) {
         expect(params, field).toHaveProperty(field);
       }
       for (const binding of Object.keys(aliases)) {
-        expect(Object.keys(kernel.buffers)).toContain(binding);
+        expect(Object.keys(signature.buffers)).toContain(binding);
       }
     }
   });
@@ -195,8 +200,8 @@ function typeName(type: Type): string {
 
 test('functions of one name are one text in every kernel', () => {
   const texts = new Map<string, { readonly text: string; readonly kernel: KernelName }>();
-  for (const kernel of NAMES) {
-    const functions = withoutComments(kernels[kernel].code).matchAll(/^fn (?!main\()(\w+)\([\s\S]*?^}/gm);
+  for (const kernel of KERNEL_NAMES) {
+    const functions = withoutComments(kernels[kernel]).matchAll(/^fn (?!main\()(\w+)\([\s\S]*?^}/gm);
     for (const [found, name = ''] of functions) {
       const text = found.replace(/\s+/g, ' ');
       const other = texts.get(name);
@@ -237,15 +242,15 @@ describe('every variant compiles', async () => {
   ) {
     device.pushErrorScope('validation');
     device.pushErrorScope('internal');
-    compile(device, { kernel, constants, sizes, half });
+    compile(device, { kernel, code: kernels[kernel], constants, sizes, half });
     const errors = [await device.popErrorScope(), await device.popErrorScope()];
     return errors.find((error) => error !== null)?.message;
   }
 
-  test.each(NAMES)('%s', async (name) => {
-    const flags = new WgslReflect(kernels[name].code).overrides.map(({ name: flag }) => flag);
+  test.each(KERNEL_NAMES)('%s', async (name) => {
+    const flags = new WgslReflect(kernels[name]).overrides.map(({ name: flag }) => flag);
     const constantsOfText = ['COLUMN_VECTORS', 'DEPTH_VECTORS', 'ROWS'].filter((size) =>
-      kernels[name].code.includes(`const ${size}:`),
+      kernels[name].includes(`const ${size}:`),
     );
     // Sizes change arrays alone: all flags at one of them, no flag at the others.
     for (const vectors of constantsOfText.length > 0 ? [2, 1, 4, 8] : [0]) {

@@ -1,6 +1,7 @@
 import type { Pass } from '../../webgpu/kernels.js';
 import type { Part, Program } from '../../webgpu/program.js';
 import type { DeviceTraits } from '../../webgpu/traits.js';
+import { decodeKernels } from '../kernels.js';
 import type { Settings, Shape } from '../settings.js';
 import type { CacheDoor } from './door.js';
 
@@ -144,6 +145,7 @@ export function appendPlan(
       : {},
     scratch: { unused: 16 },
     batches,
+    kernels: decodeKernels,
   };
 }
 
@@ -167,6 +169,7 @@ export function movePlan(
     ),
     scratch: { unused: 16 },
     cleared: from === undefined ? ['heads'] : [],
+    kernels: decodeKernels,
     batches:
       from === undefined
         ? []

@@ -3,8 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Door } from '../../door.js';
 import { Recent } from '../../hashing/recent.js';
 import { withFloatBuffers } from '../../webgpu/backend.js';
-import { runProgram } from '../../webgpu/program.js';
+import { type Program, runProgram } from '../../webgpu/program.js';
+import { withSubgroups } from '../../webgpu/traits.js';
 import { detach } from '../detach.js';
+import { denseKernels } from '../kernels.js';
 import type { AttentionWithLse } from '../lshAttention.js';
 import { padded } from '../settings.js';
 import { rowsOf } from '../webgpu.js';
@@ -53,7 +55,7 @@ interface Attributes {
 }
 
 /** The plans of the last calls: a model repeats a few of them. */
-const plans = new Recent<DensePlan>(64);
+const plans = new Recent<DensePlan & Program>(64);
 
 function run(
   name: DenseOpName,
@@ -67,7 +69,7 @@ function run(
   const key = JSON.stringify([name, shape, settings, maskSize, traits]);
   const plan = plans.get(key, () => ({
     ...densePlan(name, shape, settings, 4 * maskSize, traits, door),
-    key,
+    ...{ key, kernels: withSubgroups(denseKernels) },
   }));
   return runProgram(name, plan, inputs, { plan, maskSize, door } satisfies Attributes);
 }

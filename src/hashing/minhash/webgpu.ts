@@ -1,9 +1,12 @@
 /** Signatures of many sets on the GPU, by kernels/hash/minhash.wgsl. */
 import * as tf from '@tensorflow/tfjs-core';
+import minhash from '../../../kernels/hash/minhash.wgsl?raw';
 import type { Door } from '../../door.js';
 import type { Program } from '../../webgpu/program.js';
 import { runProgram } from '../../webgpu/program.js';
 import { type HashFunctions, type MinHashScheme, SCHEMES } from './schemes.js';
+
+export const minhashKernels = { 'hash/minhash': minhash };
 
 /** Words that a workgroup walks over: longer sets are cut into pieces, which keep the device busy. */
 const PIECE = 2 ** 13;
@@ -92,6 +95,7 @@ export function minHashProgram(
 ): Program {
   const tiles = Math.ceil(k / LANES);
   return {
+    kernels: minhashKernels,
     key: `minhash:${n},${words},${k},${scheme}`,
     outputs: { signatures: { shape: [n, k], dtype: 'int32' } },
     scratch: {},

@@ -1,0 +1,10 @@
+import searchHamming from '../../kernels/search/hamming.wgsl?raw';
+import searchRerank from '../../kernels/search/rerank.wgsl?raw';
+import searchTopk from '../../kernels/search/topk.wgsl?raw';
+
+/** The nearest vectors, but for the sort. */
+export const searchKernels = {
+  'search/hamming': searchHamming,
+  'search/rerank': searchRerank,
+  'search/topk': searchTopk,
+};
