@@ -1,5 +1,5 @@
 import { defineConfig } from 'vite';
-import { leanWgsl } from './scripts/leanWgsl.mjs';
+import { leanWgsl } from './scripts/leanWgsl.js';
 
 /** The library: one ES module an entry, WGSL inlined, everything from npm left outside. */
 export default defineConfig({

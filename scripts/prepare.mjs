@@ -29,7 +29,7 @@ export async function build() {
     'src',
     'kernels',
     'vite.config.ts',
-    'scripts/leanWgsl.mjs',
+    'scripts/leanWgsl.ts',
     'tsconfig.json',
     'tsconfig.build.json',
     'package.json',
