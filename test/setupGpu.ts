@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 // tfjs-core alone has no gradients of its ops; tfjs-layers registers them.
 import '@tensorflow/tfjs-layers';
 import { loadTfjsNode } from '../bench/tfjsNode.js';
+import { useSubgroups } from '../src/attention/subgroups.js';
 import { useWebGPU } from '../src/node/index.js';
 import { currentDevice } from '../src/webgpu/backend.js';
 import { BACKENDS } from './call.js';
@@ -28,6 +29,7 @@ async function startWebGPU(): Promise<string> {
   if (process.env.LSH_DEVICE !== 'own') {
     return description;
   }
+  useSubgroups();
   if (!currentDevice().features.has('subgroups')) {
     // Imported only now: the backend registers itself where navigator.gpu is defined.
     const { useOwnDevice } = await import('../src/webgpu/device.js');

@@ -31,7 +31,7 @@ export interface OpBuffers {
 export interface BatchLayout {
   readonly firstRow: number;
   readonly rows: number;
-  /** Elements between the start of a tensor's binding and the batch's first row. */
+  /** Elements between the start of a tensor's binding and the batch's first row, by the kernels' names for them: `qkStart`. */
   readonly starts: Readonly<Record<string, number>>;
 }
 
@@ -80,7 +80,7 @@ export function planRows(
     for (const [tensor, bytes] of Object.entries(tensors)) {
       const begin = firstRow * bytes;
       const offset = Math.floor(begin / ALIGNMENT) * ALIGNMENT;
-      starts[tensor] = (begin - offset) / WORD;
+      starts[`${tensor}Start`] = (begin - offset) / WORD;
       parts[tensor] = { offset, size: begin - offset + count * bytes };
     }
     batches.push({ firstRow, rows: count, parts, passes: passesOf({ firstRow, rows: count, starts }) });

@@ -133,9 +133,7 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
     return {
       ...{ kernel, constants, sizes },
       params: {
-        ...{ H, L, D, R, F, N, tiles, firstRow, ...params },
-        qkStart: starts.qk as number,
-        bucketsStart: starts.buckets as number,
+        ...{ H, L, D, R, F, N, tiles, firstRow, ...starts, ...params },
         halves: settings.factors.map((f) => f / 2),
       },
       aliases: settings.masked ? {} : { mask: 'unused' },
@@ -183,7 +181,7 @@ export function sortPasses(
     N,
     slices,
     sliceLength,
-    keysStart: starts.buckets as number,
+    keysStart: starts.bucketsStart as number,
     windowsStart: rows * R * L,
   };
   const sort = { constants: {}, sizes: {}, params, workgroups: rows * R * slices };
@@ -233,7 +231,7 @@ function normalisePass(
     constants: {},
     sizes: {},
     half,
-    params: { D, tokens: rows * L, qkStart: half ? 0 : (starts.qk as number), epsilon },
+    params: { D, tokens: rows * L, qkStart: half ? 0 : (starts.qkStart as number), epsilon },
     aliases: half ? { qk: HALVES.qk } : {},
     workgroups: Math.ceil((rows * L) / TOKEN_TILE),
   };
@@ -252,10 +250,7 @@ function pairs(shape: Shape, settings: Settings, { firstRow, rows, starts }: Bat
   return {
     constants: {},
     params: {
-      ...{ L, D, E, R, C, P, A, N, round, tiles, H, seed, firstRow },
-      qkStart: starts.qk as number,
-      vStart: starts.v as number,
-      bucketsStart: starts.buckets as number,
+      ...{ L, D, E, R, C, P, A, N, round, tiles, H, seed, firstRow, ...starts },
       windowsStart: rows * R * L,
       bucketWindow: Number(settings.bucketWindow),
       causal: Number(settings.causal),
@@ -283,14 +278,14 @@ function halvePass(name: keyof typeof HALVES, depth: number, { L }: Shape, layou
     kernel: 'attend/halve',
     constants: {},
     sizes: {},
-    params: { vectors, rowsStart: layout.starts[name] as number },
+    params: { vectors, rowsStart: layout.starts[`${name}Start`] as number },
     aliases: { rows: name, halves: HALVES[name] },
     workgroups: Math.ceil(vectors / TOKEN_TILE),
   };
 }
 
 function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass[] {
-  const { starts, rows } = layout;
+  const { rows } = layout;
   const half = halves(settings, device);
   const { L, D, E } = shape;
   const variant = variantOf('attend/forward', shape, device);
@@ -301,8 +296,6 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
     const common = pairs(shape, settings, layout, round);
     const params = {
       ...common.params,
-      outStart: starts.out as number,
-      lseStart: starts.lse as number,
       scale: settings.scale * Math.LOG2E,
       tiles,
       ...(half ? { qkStart: 0, vStart: 0 } : {}),
@@ -338,13 +331,7 @@ function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, d
     kernel: 'attend/delta',
     constants: {},
     sizes: {},
-    params: {
-      ...{ E, tokens: rows * L },
-      gradStart: starts.grad as number,
-      outStart: starts.out as number,
-      lseStart: starts.lse as number,
-      lseGradStart: starts.lseGrad as number,
-    },
+    params: { E, tokens: rows * L, ...starts },
     aliases: {},
     workgroups: Math.ceil((rows * L) / TOKEN_TILE),
   };
@@ -361,14 +348,10 @@ function backwardRound(
   device: DeviceTraits,
   round: number,
 ): Pass[] {
-  const { rows, starts } = layout;
   const { L, D, E } = shape;
   const common = pairs(shape, settings, layout, round);
   const params = {
     ...common.params,
-    gradStart: starts.grad as number,
-    dqkStart: starts.dqk as number,
-    dvStart: starts.dv as number,
     logitScale: settings.scale * Math.LOG2E,
     scale: settings.scale,
   };
@@ -387,7 +370,7 @@ function backwardRound(
     constants: { DROPOUT: Number(settings.dropout > 0), LOOPED: Number(device.software) },
     sizes: { ROWS, SUBGROUP: device.subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
     params: { ...params, tiles },
-    workgroups: rows * tiles,
+    workgroups: layout.rows * tiles,
   };
   return [
     { ...pass, kernel: 'attend/backward_query_subgroup' },

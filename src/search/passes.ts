@@ -42,7 +42,7 @@ export function searchProgram(shape: SearchShape): Program {
   const width = codes?.width ?? slots;
   const { slices } = slicing(slots, N);
   const sort = { R: 1, C: 1, N, causal: false, bucketWindow: false, correct: false };
-  const sorted = codes ? sortPasses({ L: slots }, sort, { rows: queries, starts: { buckets: 0 } }) : [];
+  const sorted = codes ? sortPasses({ L: slots }, sort, { rows: queries, starts: { bucketsStart: 0 } }) : [];
   const { passes, lists } = topPasses(shape, width);
   const selected = Math.max(1, ...lists) * queries * WORD;
   return {

@@ -1,5 +1,8 @@
+import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
+import { denseAttention, lshAttention } from '../../src/index.js';
 import { currentDevice } from '../../src/webgpu/backend.js';
+import { type Recorder, withRecorder } from '../../src/webgpu/dispatch.js';
 import { traitsOf } from '../../src/webgpu/traits.js';
 import { expectAsExactAsFloat32 } from '../accuracy.js';
 import { integers, normals, qkv } from '../inputs.js';
@@ -509,3 +512,26 @@ describe('attend/backward_query and attend/backward_key', () => {
     expectAsExactAsFloat32(dv, exact.dv, naive.dv, 'dv', 3);
   });
 });
+
+// What runs with LSH_DEVICE=own would otherwise pass by the kernels that every device has.
+test.runIf(process.env.LSH_DEVICE === 'own' && (currentDevice().adapterInfo.subgroupMinSize ?? 0) >= 8)(
+  'calls on a device of our own run by subgroups',
+  () => {
+    const kernels = new Set<string>();
+    const note: Recorder = (_device, _encoder, passes) => {
+      for (const { kernel } of passes) {
+        kernels.add(kernel);
+      }
+    };
+    withRecorder(note, () =>
+      tf.tidy(() => {
+        const qk = tf.zeros([64, 8]);
+        lshAttention(qk, qk);
+        denseAttention(qk, qk);
+      }),
+    );
+    expect([...kernels]).toEqual(
+      expect.arrayContaining(['attend/forward_subgroup', 'dense/forward_subgroup']),
+    );
+  },
+);

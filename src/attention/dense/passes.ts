@@ -67,10 +67,7 @@ function pairs(
   tiles: number,
 ) {
   const params: Record<string, number> = {
-    ...{ L, Lk, D, E, tiles, H, seed, firstRow },
-    qStart: starts.q as number,
-    kStart: starts.k as number,
-    vStart: starts.v as number,
+    ...{ L, Lk, D, E, tiles, H, seed, firstRow, ...starts },
     causal: Number(causal),
     sharedQk: Number(sharedQk),
     masked: Number(mask !== undefined),
@@ -93,20 +90,17 @@ function forwardPass(
   device: DeviceTraits,
 ): Pass {
   const { L, E } = shape;
-  const { starts } = layout;
   const variant = variantOf('dense/forward', shape, device);
   const tile = variant.subgroup ? undefined : tileOf(variant);
   const common = pairs(shape, settings, layout, Math.ceil(L / (tile?.queries ?? LANES * variant.rows)));
-  const params = { ...common.params, outStart: starts.out as number, lseStart: starts.lse as number };
   if (tile) {
     const sizes = { ...tile.sizes, COLUMN_VECTORS: vectors(E) };
-    return { ...common, kernel: 'dense/forward', sizes, params };
+    return { ...common, kernel: 'dense/forward', sizes };
   }
   return {
     ...common,
     kernel: 'dense/forward_subgroup',
     ...subgroupVariant(shape, common.constants, variant.rows, device),
-    params,
   };
 }
 
@@ -126,16 +120,11 @@ function gradientPasses(
 ): Pass[] {
   const { L, Lk, D, E } = shape;
   const { rows, starts } = layout;
-  const start = (name: string) => starts[name] as number;
-  const gradStart = start('grad');
   const delta: Pass = {
     kernel: 'dense/delta',
     constants: {},
     sizes: {},
-    params: {
-      ...{ E, tokens: rows * L, gradStart },
-      ...{ outStart: start('out'), lseStart: start('lse'), lseGradStart: start('lseGrad') },
-    },
+    params: { E, tokens: rows * L, ...starts },
     aliases: {},
     workgroups: Math.ceil((rows * L) / TOKEN_TILE),
   };
@@ -143,10 +132,7 @@ function gradientPasses(
   const passOn = (side: 'query' | 'key'): Pass => {
     const length = side === 'query' ? L : Lk;
     const common = pairs(shape, settings, layout, Math.ceil(length / (subgroup ? LANES * ROWS : PLAIN_ROWS)));
-    const params = {
-      ...{ ...common.params, gradStart, scale: settings.scale },
-      ...{ dqStart: start('dq'), dkStart: start('dk'), dvStart: start('dv') },
-    };
+    const params = { ...common.params, scale: settings.scale };
     const DEPTH_VECTORS = vectors(D);
     const sizes: Pass['sizes'] =
       side === 'query' ? { DEPTH_VECTORS } : { DEPTH_VECTORS, COLUMN_VECTORS: vectors(E) };
