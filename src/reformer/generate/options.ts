@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
-import type { Door } from '../../door.js';
+import { type Door, show } from '../../door.js';
 import type { ReformerConfig } from '../config.js';
 import type { Rows } from '../inputs.js';
 import { maxLength } from '../lengths.js';
@@ -150,7 +150,7 @@ function readSampling(door: Door, { temperature = 0, topK, topP }: GenerateOptio
     );
   }
   if (topP !== undefined && !(typeof topP === 'number' && topP > 0 && topP <= 1)) {
-    throw door.range(`\`topP\` must be a number above 0, at most 1, got ${topP}.`);
+    throw door.range(`\`topP\` must be a number above 0, at most 1, got ${show(topP)}.`);
   }
   return {
     temperature,
