@@ -144,12 +144,12 @@ export function factorsOf({ shape, options = {} }: Case): readonly number[] {
 /** The oracle's options of a case: the defaults of the contract filled in. */
 export function lettersOf(test: Case): AttendOptions {
   const { shape, options = {} } = test;
+  const { numHashes: R = 4, chunkLength: C = 64, chunksBefore = 1, chunksAfter = 0 } = options;
+  // Beyond them there are no chunks, and the oracle would count on.
+  const chunks = R * Math.ceil(shape.L / C);
   return {
-    N: factorsOf(test).reduce((product, f) => product * f, 1),
-    R: options.numHashes ?? 4,
-    C: options.chunkLength ?? 64,
-    P: options.chunksBefore ?? 1,
-    A: options.chunksAfter ?? 0,
+    ...{ N: factorsOf(test).reduce((product, f) => product * f, 1), R, C },
+    ...{ P: Math.min(chunksBefore, chunks), A: Math.min(chunksAfter, chunks) },
     causal: options.causal ?? false,
     window: options.window ?? 'chunk',
     duplicates: options.duplicates ?? 'correct',
