@@ -1,13 +1,13 @@
 import { Door } from '../door.js';
 import type { Alternative } from './combinations.js';
 import type { FamilyConfig, VectorFamily } from './family.js';
-import { givenFactors, MOST_DRAWN } from './given.js';
+import { givenFactors, MOST_DRAWN, MOST_NUMBERS } from './given.js';
 import { linearFamily, type Reading } from './linearFamily.js';
 import { gaussianProjection, hadamardProjection } from './projection.js';
 
 /** Options of {@link crossPolytope}. */
 export interface CrossPolytopeOptions {
-  /** Numbers of a vector: an integer from 1 up. */
+  /** Numbers of a vector: an integer from 1 to 2^20. */
   readonly D: number;
   /** N, as of the attention: an even number from 2 up, or a list of them, whose product is at most 2^31. @default 64 */
   readonly numBuckets?: number | readonly number[];
@@ -36,7 +36,7 @@ const MOST_BUCKETS = 2 ** 31;
 export function crossPolytope(options: CrossPolytopeOptions): VectorFamily {
   const door = new Door('crossPolytope');
   door.known(options, NAMES);
-  const D = door.integer('D', options.D, 1);
+  const D = door.integer('D', options.D, 1, MOST_NUMBERS);
   const tables = door.integer('tables', options.tables ?? 8, 1, 4096);
   const seed = door.integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1);
   const rotation = door.oneOf('rotation', options.rotation ?? 'gaussian', ['gaussian', 'hadamard']);

@@ -2,6 +2,8 @@
 import { type Door, show } from '../door.js';
 import type { VectorFamily } from './family.js';
 
+/** Most numbers of a vector. */
+export const MOST_NUMBERS = 2 ** 20;
 /** Most random numbers that a family is drawn from: seconds of a processor, and 256 MiB. */
 export const MOST_DRAWN = 2 ** 26;
 

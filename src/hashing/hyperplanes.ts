@@ -1,6 +1,6 @@
 import { Door, show } from '../door.js';
 import type { FamilyConfig, FamilyWeights, Rows, VectorFamily } from './family.js';
-import { MOST_DRAWN } from './given.js';
+import { MOST_DRAWN, MOST_NUMBERS } from './given.js';
 import { linearFamily, type Reading } from './linearFamily.js';
 import {
   gaussianProjection,
@@ -12,7 +12,7 @@ import {
 
 /** Options of {@link hyperplanes}. */
 export interface HyperplaneOptions {
-  /** Numbers of a vector: an integer from 1 up. */
+  /** Numbers of a vector: an integer from 1 to 2^20. */
   readonly D: number;
   /** Bits of a code: an integer from 1 to 32. @default 16 */
   readonly bits?: number;
@@ -55,7 +55,7 @@ const NAMES: Record<keyof HyperplaneOptions, true> = {
 export function hyperplanes(options: HyperplaneOptions): VectorFamily {
   const door = new Door('hyperplanes');
   door.known(options, NAMES);
-  const D = door.integer('D', options.D, 1);
+  const D = door.integer('D', options.D, 1, MOST_NUMBERS);
   const bits = door.integer('bits', options.bits ?? 16, 1, 32);
   const tables = door.integer('tables', options.tables ?? 8, 1, 4096);
   const seed = door.integer('seed', options.seed ?? 0, 0, 2 ** 32 - 1);
