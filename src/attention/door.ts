@@ -60,23 +60,23 @@ const LOCAL_NAMES: Record<keyof LocalAttentionOptions, true> = {
   boundary: true,
   ...DENSE_NAMES,
 };
+
+/** Options of windows of chunks. */
+type Chunked = Pick<LocalAttentionOptions, 'chunkLength' | 'chunksBefore' | 'chunksAfter'>;
+/** They, filled in. */
+type Chunks = Pick<Settings, 'C' | 'P' | 'A'>;
+
 /** The checks of one public function that attends. */
 export class AttentionDoor extends Door {
   /** The letters of `qk [B, H, L, D]` and `v [B, H, L, E]`, or of the lower ranks. */
   shape(qk: Tensor, v: Tensor, name = 'qk'): Shape {
-    this.tensor(name, qk, ['float32']);
+    const [B, H, L, D] = this.axes(name, qk);
     this.tensor('v', v, ['float32']);
-    if (qk.rank < 2 || qk.rank > 4) {
-      throw this.range(
-        `\`${name}\` must have the shape [L, D], [H, L, D] or [B, H, L, D], got [${qk.shape}]. Reshape it.`,
-      );
-    }
-    if (v.rank !== qk.rank || v.shape.slice(0, -1).join() !== qk.shape.slice(0, -1).join()) {
+    if (v.shape.slice(0, -1).join() !== qk.shape.slice(0, -1).join()) {
       throw this.range(
         `\`v\` must have the shape of \`${name}\` but for its last axis, got [${v.shape}] beside [${qk.shape}].`,
       );
     }
-    const [B, H, L, D] = [...Array(4 - qk.rank).fill(1), ...qk.shape] as [number, number, number, number];
     return this.letters({ B, H, L, D, E: v.shape[v.rank - 1] as number }, name);
   }
 
@@ -90,21 +90,28 @@ export class AttentionDoor extends Door {
 
   /** The letters of `q [B, H, L, D]`, `k [B, H, Lk, D]` and `v [B, H, Lk, E]`, or of the lower ranks. */
   shapeAcross(q: Tensor, k: Tensor, v: Tensor): DenseShape {
-    for (const [name, tensor] of Object.entries({ q, k, v })) {
-      this.tensor(name, tensor, ['float32']);
-      if (tensor.rank < 2 || tensor.rank > 4 || tensor.rank !== q.rank) {
-        throw this.range(
-          `\`${name}\` must have the shape [L, D], [H, L, D] or [B, H, L, D], and as many axes as \`q\`, got [${tensor.shape}]${name === 'q' ? '' : ` beside [${q.shape}]`}. Reshape it.`,
-        );
-      }
-    }
-    const [B, H, L, D] = [...Array(4 - q.rank).fill(1), ...q.shape] as [number, number, number, number];
+    const [B, H, L, D] = this.axes('q', q);
+    this.axes('k', k, q);
+    this.axes('v', v, q);
     const leading = q.shape.slice(0, -2);
     const [Lk, E] = v.shape.slice(-2) as [number, number];
     this.sameShape('k', k, [...leading, Lk, D], 'of `v` but for the last axis, which is that of `q`,');
     this.sameShape('v', v, [...leading, Lk, E], 'of `q` but for the last two axes,');
     this.letters({ B, H, L: Lk, D, E }, 'q');
     return { ...this.letters({ B, H, L, D, E }, 'q'), Lk };
+  }
+
+  /** The axes `[B, H, L, D]` of floats that may have fewer, and as many as `q`. */
+  private axes(name: string, x: Tensor, q = x): [B: number, H: number, L: number, D: number] {
+    this.tensor(name, x, ['float32']);
+    const { rank, shape } = x;
+    if (rank < 2 || rank > 4 || rank !== q.rank) {
+      const [asMany, beside] = x === q ? ['', ''] : [', and as many axes as `q`', ` beside [${q.shape}]`];
+      throw this.range(
+        `\`${name}\` must have the shape [L, D], [H, L, D] or [B, H, L, D]${asMany}, got [${shape}]${beside}. Reshape it.`,
+      );
+    }
+    return [...Array(4 - rank).fill(1), ...shape] as [number, number, number, number];
   }
 
   /** A shape given in letters. */
@@ -140,22 +147,13 @@ export class AttentionDoor extends Door {
       1,
       MAX_HASHES,
     );
-    const given = this.integer('chunkLength', options.chunkLength ?? DEFAULTS.chunkLength, 1);
-    const P = this.integer('chunksBefore', options.chunksBefore ?? DEFAULTS.chunksBefore, 0);
-    const A = this.integer('chunksAfter', options.chunksAfter ?? DEFAULTS.chunksAfter, 0);
-    const window = this.oneOf('window', options.window ?? DEFAULTS.window, ['chunk', 'bucket']);
-    const bucketWindow = window === 'bucket';
-    const duplicates = this.oneOf('duplicates', options.duplicates ?? DEFAULTS.duplicates, [
-      'correct',
-      'count',
-    ]);
-    const roundBoundary = this.oneOf('roundBoundary', options.roundBoundary ?? DEFAULTS.roundBoundary, [
-      'stop',
-      'wrap',
-    ]);
-    const wrap = roundBoundary === 'wrap';
+    const given = this.chunks(options);
+    const { P, A } = given;
+    const bucketWindow = this.choice(options, 'window', ['chunk', 'bucket']) === 'bucket';
+    const correct = this.choice(options, 'duplicates', ['correct', 'count']) === 'correct';
+    const wrap = this.choice(options, 'roundBoundary', ['stop', 'wrap']) === 'wrap';
     if (wrap) {
-      if (duplicates === 'correct') {
+      if (correct) {
         throw this.range(
           "`duplicates: 'correct'` cannot be had with `roundBoundary: 'wrap'`, where a pair may be seen over the boundary alone. Set `duplicates: 'count'`, as presets.reformer does, or `roundBoundary: 'stop'`.",
         );
@@ -165,21 +163,13 @@ export class AttentionDoor extends Door {
           "`roundBoundary: 'wrap'` cannot be had with `window: 'bucket'`, whose windows have no edges. Set `roundBoundary: 'stop'`.",
         );
       }
-      if (L % given !== 0) {
-        throw this.range(
-          `\`roundBoundary: 'wrap'\` needs a length that is a multiple of \`chunkLength\`, got L=${L} and C=${given}. Pad to ${Math.ceil(L / given) * given} with a \`mask\`, or set \`roundBoundary: 'stop'\`.`,
-        );
-      }
-      const chunks = Math.max(1, R * (L / given));
-      this.integer('chunksBefore', P, 0, chunks);
-      this.integer('chunksAfter', A, 0, chunks);
+      this.wrapped('roundBoundary', L, given, R);
     }
-    const C = Math.min(given, Math.max(1, L)); // one chunk holds all, however much longer it could be
+    const C = Math.min(given.C, Math.max(1, L)); // one chunk holds all, however much longer it could be
     const chunks = Math.ceil(L / C);
     const buckets = family ? { N: family.N, factors: [], F: 0 } : this.buckets(options.numBuckets, L, C);
     this.affordable('bucket ids', B * H * R * L);
-    const hadamard =
-      this.oneOf('rotation', options.rotation ?? DEFAULTS.rotation, ['gaussian', 'hadamard']) === 'hadamard';
+    const hadamard = this.choice(options, 'rotation', ['gaussian', 'hadamard']) === 'hadamard';
     if (hadamard && options.rotations !== undefined) {
       throw this.range(
         "`rotations` cannot be given with `rotation: 'hadamard'`, whose rotations are no matrices. Leave `rotations` out, or set `rotation: 'gaussian'`.",
@@ -199,14 +189,14 @@ export class AttentionDoor extends Door {
       A: bucketWindow ? 0 : wrap ? A : Math.min(A, chunks),
       bucketWindow,
       causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
-      correct: duplicates === 'correct',
+      correct,
       wrap,
       acrossBuckets:
         this.flag('acrossBuckets', options.acrossBuckets ?? DEFAULTS.acrossBuckets) || bucketWindow,
       scale: this.scale(options.scale, D),
       epsilon: D * 1e-6,
       ...this.dropout(options),
-      half: this.oneOf('storage', options.storage ?? DEFAULTS.storage, ['float32', 'float16']) === 'float16',
+      half: this.choice(options, 'storage', ['float32', 'float16']) === 'float16',
       hadamard,
       rotationHeads: H,
       masked: options.mask !== undefined,
@@ -256,28 +246,45 @@ export class AttentionDoor extends Door {
   localSettings({ B, L, D }: Pick<Shape, 'B' | 'L' | 'D'>, options: LocalAttentionOptions) {
     this.known(options, LOCAL_NAMES);
     this.mask(options.mask, B, L);
-    const C = this.integer('chunkLength', options.chunkLength ?? DEFAULTS.chunkLength, 1);
-    const P = this.integer('chunksBefore', options.chunksBefore ?? DEFAULTS.chunksBefore, 0);
-    const A = this.integer('chunksAfter', options.chunksAfter ?? DEFAULTS.chunksAfter, 0);
+    const chunks = this.chunks(options);
     const wrap = this.oneOf('boundary', options.boundary ?? 'stop', ['stop', 'wrap']) === 'wrap';
-    if (wrap && L > C) {
-      if (L % C !== 0) {
-        throw this.range(
-          `\`boundary: 'wrap'\` needs a length that is a multiple of \`chunkLength\`, got L=${L} and C=${C}. Pad to ${Math.ceil(L / C) * C} with a \`mask\`, or set \`boundary: 'stop'\`.`,
-        );
-      }
-      this.integer('chunksBefore', P, 0, L / C);
-      this.integer('chunksAfter', A, 0, L / C);
+    if (wrap && L > chunks.C) {
+      this.wrapped('boundary', L, chunks, 1);
     }
     return {
-      C,
-      P,
-      A,
+      ...chunks,
       wrap,
       causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
       scale: this.scale(options.scale ?? '1/sqrt(D)', D),
       ...this.dropout(options),
     };
+  }
+
+  /** One of the words that an option may be. */
+  private choice<Name extends 'window' | 'duplicates' | 'roundBoundary' | 'rotation' | 'storage'>(
+    options: LshAttentionOptions,
+    name: Name,
+    choices: readonly NonNullable<LshAttentionOptions[Name]>[],
+  ) {
+    return this.oneOf<NonNullable<LshAttentionOptions[Name]>>(name, options[name] ?? DEFAULTS[name], choices);
+  }
+
+  private chunks(options: Chunked): Chunks {
+    const count = (name: keyof Chunked, least: number) =>
+      this.integer(name, options[name] ?? DEFAULTS[name], least);
+    return { C: count('chunkLength', 1), P: count('chunksBefore', 0), A: count('chunksAfter', 0) };
+  }
+
+  /** Refuses windows that go on at the other end where chunks are not whole, or are not as many. */
+  private wrapped(option: 'boundary' | 'roundBoundary', L: number, { C, P, A }: Chunks, R: number): void {
+    if (L % C !== 0) {
+      throw this.range(
+        `\`${option}: 'wrap'\` needs a length that is a multiple of \`chunkLength\`, got L=${L} and C=${C}. Pad to ${Math.ceil(L / C) * C} with a \`mask\`, or set \`${option}: 'stop'\`.`,
+      );
+    }
+    const chunks = Math.max(1, R * (L / C));
+    this.integer('chunksBefore', P, 0, chunks);
+    this.integer('chunksAfter', A, 0, chunks);
   }
 
   /** Refuses bucket ids outside 0 … N, where the values are at hand. */

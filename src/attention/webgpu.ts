@@ -7,9 +7,10 @@ import { gaussianRotations, rotationKey } from '../hashing/rotations.js';
 import { withFloatBuffers } from '../webgpu/backend.js';
 import { PerDevice } from '../webgpu/kept.js';
 import type { Kernels } from '../webgpu/kernels.js';
-import { type DeviceBuffers, type Program, runProgram } from '../webgpu/program.js';
-import { withSubgroups } from '../webgpu/traits.js';
+import type { DeviceBuffers } from '../webgpu/program.js';
+import type { DeviceTraits } from '../webgpu/traits.js';
 import { attendKernels, hashKernels, sortKernels } from './kernels.js';
+import { type Called, registerGradientOf, runPlanned } from './ops.js';
 import type { OpName } from './passes.js';
 import { type OpPlan, planOp } from './plan.js';
 import { type AttentionInputs, type HashInputs, padded, type Settings, type Shape } from './settings.js';
@@ -29,7 +30,7 @@ export function attentionOnWebGPU(
   settings: Settings,
   door: Door,
 ): Tensor[] {
-  registerGradients();
+  registerGradientOf('LshAttention', ['qk', 'v', 'buckets'], attentionSlopes);
   // Gradients have the shapes of what the kernel was given: all four axes, padded.
   const shape = padded({ B, H, L, D, E });
   const inputs = { qk: rowsOf(qk, [B, H, L, D], shape.D), v: rowsOf(v, [B, H, L, E], shape.E), buckets };
@@ -58,15 +59,6 @@ function attentionKernels(): Kernels {
   return { ...sortKernels, ...attendKernels };
 }
 
-/** What the gradient must know of the call. */
-interface Attributes {
-  readonly plan: OpPlan;
-  readonly door: Door;
-}
-
-/** The plans of the last calls: a model repeats a few of them. */
-const plans = new Recent<OpPlan & Program>(64);
-
 function run(
   name: OpName,
   kernels: Kernels,
@@ -76,47 +68,18 @@ function run(
   door: Door,
   deviceBuffers?: DeviceBuffers,
 ): Tensor[] {
-  const traits = door.device();
-  const key = JSON.stringify([name, shape, settings, traits]);
-  const plan = plans.get(key, () => ({
-    ...planOp(name, shape, settings, traits, door),
-    ...{ key, kernels: withSubgroups(kernels) },
-  }));
-  return runProgram(name, plan, inputs, { plan, door } satisfies Attributes, deviceBuffers);
+  const planOn = (traits: DeviceTraits) => planOp(name, shape, settings, traits, door);
+  return runPlanned(name, [shape, settings], kernels, planOn, inputs, door, deviceBuffers);
 }
 
-function registerGradients(): void {
-  if (tf.getGradient('LshAttention') !== undefined) {
-    return;
-  }
-  tf.registerGradient({
-    kernelName: 'LshAttention',
-    inputsToSave: ['qk', 'v', 'buckets'],
-    outputsToSave: [true, true],
-    gradFunc: (dys, [qk, v, buckets, out, lse], attrs) => {
-      const { plan, door } = attrs as unknown as Attributes;
-      const [grad, lseGrad] = dys as Tensor[];
-      const inputs = withFloatBuffers({ qk, v, buckets, out, lse, grad, lseGrad });
-      const [dqk, dv] = run(
-        'LshAttentionGradient',
-        attentionKernels(),
-        inputs,
-        plan.shape,
-        plan.settings,
-        door,
-      );
-      return { qk: () => dqk as Tensor, v: () => dv as Tensor };
-    },
-  });
-  tf.registerGradient({
-    kernelName: 'LshAttentionGradient',
-    gradFunc: (_dys, _saved, attrs) => {
-      const { door } = attrs as unknown as Attributes;
-      throw door.failure(
-        'there are no second derivatives on the webgpu backend. Take them on another, such as cpu.',
-      );
-    },
-  });
+function attentionSlopes(
+  [grad, lseGrad]: Tensor[],
+  [qk, v, buckets, out, lse]: Tensor[],
+  { plan: { shape, settings }, door }: Called<OpPlan>,
+) {
+  const inputs = withFloatBuffers({ qk, v, buckets, out, lse, grad, lseGrad });
+  const [dqk, dv] = run('LshAttentionGradient', attentionKernels(), inputs, shape, settings, door);
+  return { qk: dqk as Tensor, v: dv as Tensor };
 }
 
 const KEPT_ON_A_DEVICE = 4;
