@@ -144,7 +144,8 @@ function rowsPerBatch(row: Bytes, whole: Bytes, rows: number, device: DeviceTrai
   return Math.max(1, fit);
 }
 
-function sum(values: readonly number[]): number {
+/** The sum of numbers. */
+export function sum(values: readonly number[]): number {
   return values.reduce((all, value) => all + value, 0);
 }
 

@@ -1,11 +1,11 @@
 /** The pipelines: for each tfjs kernel of this package, its buffers and its passes. Pure. */
 import { hadamardShape, signCount } from '../hashing/hadamard.js';
-import type { KernelName, Pass } from '../webgpu/kernels.js';
+import { type KernelName, type Pass, PLAIN } from '../webgpu/kernels.js';
 import type { DeviceTraits } from '../webgpu/traits.js';
 import type { BatchLayout, OpBuffers, RowSpec } from './batches.js';
 import { dropoutThreshold } from './dropout.js';
 import type { Settings, Shape } from './settings.js';
-import { tileOf, variantOf, variantsOf } from './variants.js';
+import { queriesOf, sizesOf, variantOf, variantsOf, vectors } from './variants.js';
 
 // Tokens that one workgroup takes; the kernels of the same name say so too.
 const PAIR_TILE = 32;
@@ -184,7 +184,7 @@ export function sortPasses(
     keysStart: starts.bucketsStart as number,
     windowsStart: rows * R * L,
   };
-  const sort = { constants: {}, sizes: {}, params, workgroups: rows * R * slices };
+  const sort = { ...PLAIN, params, workgroups: rows * R * slices };
   const keys = { keys: 'buckets' };
   return [
     { ...sort, kernel: 'sort/count', aliases: keys },
@@ -192,7 +192,6 @@ export function sortPasses(
       ...sort,
       kernel: 'sort/scan',
       constants: { WRITE_EDGES: Number(settings.bucketWindow) },
-      aliases: {},
       workgroups: rows * R,
     },
     {
@@ -211,13 +210,16 @@ export function sortPasses(
 function arrangePass(L: number, C: number, rows: number): Pass {
   const tiles = Math.ceil(L / (Math.max(1, Math.floor(TOKEN_TILE / C)) * C));
   return {
+    ...PLAIN,
     kernel: 'sort/arrange',
-    constants: {},
-    sizes: {},
     params: { L, C, tiles },
-    aliases: {},
     workgroups: rows * tiles,
   };
+}
+
+/** A pass in which each lane takes one of so many things. */
+function passOver(count: number, kernel: KernelName, params: Pass['params']): Pass {
+  return { ...PLAIN, kernel, params, workgroups: Math.ceil(count / TOKEN_TILE) };
 }
 
 function normalisePass(
@@ -226,29 +228,26 @@ function normalisePass(
   { rows, starts }: BatchLayout,
   half = false,
 ): Pass {
+  const tokens = rows * L;
   return {
-    kernel: 'attend/normalise',
-    constants: {},
-    sizes: {},
+    ...passOver(tokens, 'attend/normalise', { D, tokens, qkStart: half ? 0 : starts.qkStart, epsilon }),
     half,
-    params: { D, tokens: rows * L, qkStart: half ? 0 : (starts.qkStart as number), epsilon },
     aliases: half ? { qk: HALVES.qk } : {},
-    workgroups: Math.ceil((rows * L) / TOKEN_TILE),
   };
 }
 
-/** vec4 a lane holds of `columns`, a power of two: each is a pipeline of its own, and takes seconds to compile. */
-export function vectors(columns: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.ceil(columns / 32)));
-}
-
 /** What forward and backward kernels share: which pairs there are, and which of them are dropped. */
-function pairs(shape: Shape, settings: Settings, { firstRow, rows, starts }: BatchLayout, round: number) {
+function pairs(
+  shape: Shape,
+  settings: Settings,
+  { firstRow, rows, starts }: BatchLayout,
+  round: number,
+  tiles: number,
+) {
   const { H, L, D, E } = shape;
   const { R, C, P, A, N, dropout, seed } = settings;
-  const tiles = Math.ceil(L / PAIR_TILE);
   return {
-    constants: {},
+    ...PLAIN,
     params: {
       ...{ L, D, E, R, C, P, A, N, round, tiles, H, seed, firstRow, ...starts },
       windowsStart: rows * R * L,
@@ -260,7 +259,6 @@ function pairs(shape: Shape, settings: Settings, { firstRow, rows, starts }: Bat
       dropBelow: dropoutThreshold(dropout),
       keep: 1 / (1 - dropout),
     },
-    aliases: {},
     workgroups: rows * tiles,
   };
 }
@@ -274,71 +272,62 @@ function halves({ half }: Settings, { f16 }: DeviceTraits): boolean {
 
 function halvePass(name: keyof typeof HALVES, depth: number, { L }: Shape, layout: BatchLayout): Pass {
   const vectors = (layout.rows * L * depth) / 4;
+  const rowsStart = layout.starts[`${name}Start`] as number;
   return {
-    kernel: 'attend/halve',
-    constants: {},
-    sizes: {},
-    params: { vectors, rowsStart: layout.starts[`${name}Start`] as number },
+    ...passOver(vectors, 'attend/halve', { vectors, rowsStart }),
     aliases: { rows: name, halves: HALVES[name] },
-    workgroups: Math.ceil(vectors / TOKEN_TILE),
   };
 }
 
 function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass[] {
-  const { rows } = layout;
+  const { D, E } = shape;
   const half = halves(settings, device);
-  const { L, D, E } = shape;
   const variant = variantOf('attend/forward', shape, device);
-  const tile = variant.subgroup ? undefined : tileOf(variant);
-  const tiles = Math.ceil(L / (tile?.queries ?? TOKEN_TILE * variant.rows));
+  const tiles = Math.ceil(shape.L / queriesOf(variant));
   const drops = { DROPOUT: Number(settings.dropout > 0) };
+  const compiled: Pick<Pass, 'kernel' | 'constants'> = variant.subgroup
+    ? {
+        kernel: 'attend/forward_subgroup',
+        constants: { ...drops, WRAP: Number(settings.wrap), LOOPED: Number(device.software) },
+      }
+    : { kernel: 'attend/forward', constants: drops };
   const rounds = Array.from({ length: settings.R }, (_, round): Pass => {
-    const common = pairs(shape, settings, layout, round);
-    const params = {
-      ...common.params,
-      scale: settings.scale * Math.LOG2E,
-      tiles,
-      ...(half ? { qkStart: 0, vStart: 0 } : {}),
-    };
-    const stored = {
-      ...common,
-      ...(half && { half, aliases: HALVES }),
-      workgroups: rows * tiles,
-    };
-    if (tile) {
-      const sizes = { ...tile.sizes, COLUMN_VECTORS: vectors(E) };
-      return { ...stored, kernel: 'attend/forward', constants: drops, sizes, params };
-    }
+    const common = pairs(shape, settings, layout, round, tiles);
     return {
-      ...stored,
-      kernel: 'attend/forward_subgroup',
-      constants: { ...drops, WRAP: Number(settings.wrap), LOOPED: Number(device.software) },
-      sizes: {
-        ...{ ROWS: variant.rows, SUBGROUP: device.subgroupSize },
-        ...{ DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
+      ...common,
+      ...compiled,
+      sizes: sizesOf(variant, shape, device),
+      ...(half && { half, aliases: HALVES }),
+      params: {
+        ...common.params,
+        scale: settings.scale * Math.LOG2E,
+        ...(half && { qkStart: 0, vStart: 0 }),
       },
-      params,
     };
   });
   const halved = half ? [halvePass('qk', D, shape, layout), halvePass('v', E, shape, layout)] : [];
   return [...halved, normalisePass(shape, settings, layout, half), ...rounds];
 }
 
+/** What the gradient must know of each token's output. */
+export function deltaPass(
+  kernel: 'attend/delta' | 'dense/delta',
+  { L, E }: Pick<Shape, 'L' | 'E'>,
+  { rows, starts }: BatchLayout,
+): Pass {
+  const tokens = rows * L;
+  return passOver(tokens, kernel, { E, tokens, ...starts });
+}
+
 function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass[] {
-  const { L, E } = shape;
-  const { rows, starts } = layout;
-  const delta: Pass = {
-    kernel: 'attend/delta',
-    constants: {},
-    sizes: {},
-    params: { E, tokens: rows * L, ...starts },
-    aliases: {},
-    workgroups: Math.ceil((rows * L) / TOKEN_TILE),
-  };
   const rounds = Array.from({ length: settings.R }, (_, round) =>
     backwardRound(shape, settings, layout, device, round),
   );
-  return [normalisePass(shape, settings, layout), delta, ...rounds.flat()];
+  return [
+    normalisePass(shape, settings, layout),
+    deltaPass('attend/delta', shape, layout),
+    ...rounds.flat(),
+  ];
 }
 
 function backwardRound(
@@ -349,13 +338,15 @@ function backwardRound(
   round: number,
 ): Pass[] {
   const { L, D, E } = shape;
-  const common = pairs(shape, settings, layout, round);
+  const variant = variantOf('attend/backward', shape, device);
+  const { subgroup } = variant;
+  const tiles = Math.ceil(L / (subgroup ? queriesOf(variant) : PAIR_TILE));
+  const common = pairs(shape, settings, layout, round, tiles);
   const params = {
     ...common.params,
     logitScale: settings.scale * Math.LOG2E,
     scale: settings.scale,
   };
-  const { subgroup, rows: ROWS } = variantOf('attend/backward', shape, device);
   if (!subgroup) {
     const DEPTH_VECTORS = vectors(D);
     const COLUMN_VECTORS = vectors(E);
@@ -364,13 +355,11 @@ function backwardRound(
       { ...common, kernel: 'attend/backward_key', sizes: { DEPTH_VECTORS, COLUMN_VECTORS }, params },
     ];
   }
-  const tiles = Math.ceil(L / (TOKEN_TILE * ROWS));
   const pass = {
     ...common,
     constants: { DROPOUT: Number(settings.dropout > 0), LOOPED: Number(device.software) },
-    sizes: { ROWS, SUBGROUP: device.subgroupSize, DEPTH_VECTORS: D / 4, COLUMN_VECTORS: E / 4 },
-    params: { ...params, tiles },
-    workgroups: layout.rows * tiles,
+    sizes: sizesOf(variant, shape, device),
+    params,
   };
   return [
     { ...pass, kernel: 'attend/backward_query_subgroup' },

@@ -1,8 +1,8 @@
 import type { Door } from '../door.js';
 import { hadamardAdditions } from '../hashing/hadamard.js';
 import { DEFAULT_TRAITS, type DeviceTraits } from '../webgpu/traits.js';
-import { type BatchLayout, planRows, type RowsPlan } from './batches.js';
-import { countsOf } from './counts.js';
+import { type BatchLayout, planRows, type RowsPlan, sum } from './batches.js';
+import { countsOf, keysSeen } from './counts.js';
 import { AttentionDoor } from './door.js';
 import type { LshAttentionOptions } from './options.js';
 import { type OpName, opBuffers, opPasses } from './passes.js';
@@ -132,9 +132,8 @@ function traitsGiven(door: Door, device: Partial<DeviceTraits>): DeviceTraits {
 }
 
 function operationsOf({ B, H, L, D, E }: Shape, settings: Settings): AttentionPlan['operations'] {
-  const { R, N, C, P, A, F, hashed, bucketWindow } = settings;
-  const seenKeys = bucketWindow ? L / N : Math.min(L, (1 + P + A) * C);
-  const pairs = B * H * L * R * seenKeys;
+  const { R, F, hashed } = settings;
+  const pairs = B * H * L * R * keysSeen(L, settings);
   const hashOnce = settings.hadamard ? hadamardAdditions({ D, F }) : 2 * D * F;
   const hash = hashed ? B * H * L * R * hashOnce : 0;
   const attend = 2 * pairs * (D + E);
@@ -185,10 +184,6 @@ function describe({ shape, settings, forward, backward, ...plan }: AttentionPlan
     `operations  hash ${count(operations.hash)}, attend ${count(operations.attend)}, backward ${count(operations.backward)}`,
     `bytes       inputs ${count(bytes.inputs)}, outputs ${count(bytes.outputs)}, scratch ${count(bytes.scratch)}, peak ${count(bytes.peak)}`,
   ].join('\n');
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((all, value) => all + value, 0);
 }
 
 function count(value: number): string {

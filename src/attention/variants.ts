@@ -32,6 +32,8 @@ const GRADIENT_TILES: readonly Variant[] = [{ subgroup: false, rows: 4, keys: 32
 const DEEPEST = 64;
 /** Lanes of a workgroup, which its subgroups share out. */
 const LANES = 64;
+/** Lanes of a workgroup with queries of their own, where it works on tiles; its others have other keys. */
+const TILE_LANES = 8;
 /** Smaller subgroups share too little of what they load. */
 const LEAST_SUBGROUP = 8;
 
@@ -67,7 +69,24 @@ export function variantOf(family: Family, shape: Shape, device: DeviceTraits): V
   return same ?? (able[0] as Variant);
 }
 
-/** The sizes of a tile in workgroup memory, as the kernels name them, and its queries. */
-export function tileOf({ rows, keys = 0 }: Variant) {
-  return { sizes: { ROWS: rows, KEY_VECTORS: keys / 32 }, queries: 8 * rows };
+/** Queries of a workgroup. */
+export function queriesOf({ subgroup, rows }: Variant): number {
+  return rows * (subgroup ? LANES : TILE_LANES);
+}
+
+/** What a kernel of subgroups, or a forward kernel of tiles, is compiled with; `held` are the vec4 of a row in registers. */
+export function sizesOf(
+  { subgroup, rows, keys = 0 }: Variant,
+  { D, E }: Pick<Shape, 'D' | 'E'>,
+  { subgroupSize }: DeviceTraits,
+  held = (depth: number) => depth / 4,
+): Readonly<Record<string, number>> {
+  return subgroup
+    ? { ROWS: rows, SUBGROUP: subgroupSize, DEPTH_VECTORS: held(D), COLUMN_VECTORS: held(E) }
+    : { ROWS: rows, KEY_VECTORS: keys / 32, COLUMN_VECTORS: vectors(E) };
+}
+
+/** vec4 a lane holds of `columns`, a power of two: each is a pipeline of its own, and takes seconds to compile. */
+export function vectors(columns: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.ceil(columns / 32)));
 }

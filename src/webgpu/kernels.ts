@@ -87,3 +87,6 @@ export interface Pass {
   /** Bytes that it must read and write at least, where they are counted. */
   readonly bytes?: number;
 }
+
+/** A pass of a kernel without constants, with sizes as its text has them, on buffers of its own names. */
+export const PLAIN = { constants: {}, sizes: {}, aliases: {} } satisfies Partial<Pass>;

@@ -1,4 +1,4 @@
-import type { Pass } from '../../webgpu/kernels.js';
+import { type Pass, PLAIN } from '../../webgpu/kernels.js';
 import type { Part, Program } from '../../webgpu/program.js';
 import type { DeviceTraits } from '../../webgpu/traits.js';
 import { decodeKernels } from '../kernels.js';
@@ -116,22 +116,19 @@ export function appendPlan(
         ...{ targetOffset: length * width, sourceStart: start(source), targetStart: start(target) },
       });
     const link: Pass = {
+      ...PLAIN,
       kernel: 'decode/link',
-      constants: {},
-      sizes: {},
       params: { T, N, length, capacity, ...starts('newBuckets', 'buckets', 'links', 'heads') },
-      aliases: {},
       workgroups: count * R,
     };
     const attend: Pass = {
+      ...PLAIN,
       kernel: 'decode/attend',
       constants: { CORRECT: Number(settings.correct) },
-      sizes: {},
       params: {
         ...{ T, D, E, R, length, capacity, scale: settings.scale * Math.LOG2E },
         ...starts('qk', 'v', 'buckets', 'links', 'out', 'lse'),
       },
-      aliases: {},
       workgroups: count * T,
     };
     return {
@@ -229,9 +226,8 @@ function copyPass(
 ): Pass {
   const { lines, count, entries = 0 } = params;
   return {
+    ...PLAIN,
     kernel: 'decode/copy',
-    constants: {},
-    sizes: {},
     params: {
       ...{ targetOffset: 0, firstSource: 0, sourceLines: lines, firstTarget: 0, linesPerEntry: 1 },
       ...params,

@@ -1,13 +1,13 @@
 /** The ops of exact attention: their buffers and their passes. Pure. */
 
 import type { Door } from '../../door.js';
-import type { Pass } from '../../webgpu/kernels.js';
+import { type Pass, PLAIN } from '../../webgpu/kernels.js';
 import type { DeviceTraits } from '../../webgpu/traits.js';
 import { type BatchLayout, type OpBuffers, planRows, type RowSpec, type RowsPlan } from '../batches.js';
 import { countsOf } from '../counts.js';
 import { dropoutThreshold } from '../dropout.js';
-import { vectors } from '../passes.js';
-import { tileOf, variantOf } from '../variants.js';
+import { deltaPass } from '../passes.js';
+import { queriesOf, sizesOf, type Variant, variantOf, vectors } from '../variants.js';
 import type { DenseSettings, DenseShape } from './settings.js';
 
 /** The tfjs kernels of exact attention. */
@@ -22,9 +22,6 @@ export interface DensePlan extends RowsPlan {
 const WORD = 4;
 /** Queries, or keys of the gradient by keys, of a workgroup of the gradient's plain kernels. */
 const PLAIN_ROWS = 32;
-/** Lanes of a workgroup of the subgroup kernels, each with rows of its own. */
-const LANES = 64;
-const TOKEN_TILE = 64;
 
 /** The plan of one op of a checked call; depths are multiples of 4. */
 export function densePlan(
@@ -80,7 +77,7 @@ function pairs(
   };
   const aliases: Record<string, string> = mask === undefined ? { mask: 'unused' } : {};
   const constants = { DROPOUT: Number(dropout > 0) };
-  return { constants, params, aliases, workgroups: rows * tiles };
+  return { ...PLAIN, constants, params, aliases, workgroups: rows * tiles };
 }
 
 function forwardPass(
@@ -89,19 +86,11 @@ function forwardPass(
   layout: BatchLayout,
   device: DeviceTraits,
 ): Pass {
-  const { L, E } = shape;
   const variant = variantOf('dense/forward', shape, device);
-  const tile = variant.subgroup ? undefined : tileOf(variant);
-  const common = pairs(shape, settings, layout, Math.ceil(L / (tile?.queries ?? LANES * variant.rows)));
-  if (tile) {
-    const sizes = { ...tile.sizes, COLUMN_VECTORS: vectors(E) };
-    return { ...common, kernel: 'dense/forward', sizes };
-  }
-  return {
-    ...common,
-    kernel: 'dense/forward_subgroup',
-    ...subgroupVariant(shape, common.constants, variant.rows, device),
-  };
+  const common = pairs(shape, settings, layout, Math.ceil(shape.L / queriesOf(variant)));
+  return variant.subgroup
+    ? { ...common, kernel: 'dense/forward_subgroup', ...compiled(variant, shape, common.constants, device) }
+    : { ...common, kernel: 'dense/forward', sizes: sizesOf(variant, shape, device) };
 }
 
 /**
@@ -119,47 +108,37 @@ function gradientPasses(
   device: DeviceTraits,
 ): Pass[] {
   const { L, Lk, D, E } = shape;
-  const { rows, starts } = layout;
-  const delta: Pass = {
-    kernel: 'dense/delta',
-    constants: {},
-    sizes: {},
-    params: { E, tokens: rows * L, ...starts },
-    aliases: {},
-    workgroups: Math.ceil((rows * L) / TOKEN_TILE),
-  };
-  const { subgroup, rows: ROWS } = variantOf('dense/backward', shape, device);
+  const variant = variantOf('dense/backward', shape, device);
   const passOn = (side: 'query' | 'key'): Pass => {
     const length = side === 'query' ? L : Lk;
-    const common = pairs(shape, settings, layout, Math.ceil(length / (subgroup ? LANES * ROWS : PLAIN_ROWS)));
+    const tiles = Math.ceil(length / (variant.subgroup ? queriesOf(variant) : PLAIN_ROWS));
+    const common = pairs(shape, settings, layout, tiles);
     const params = { ...common.params, scale: settings.scale };
     const DEPTH_VECTORS = vectors(D);
     const sizes: Pass['sizes'] =
       side === 'query' ? { DEPTH_VECTORS } : { DEPTH_VECTORS, COLUMN_VECTORS: vectors(E) };
-    return subgroup
+    return variant.subgroup
       ? {
           ...common,
-          ...subgroupVariant(shape, common.constants, ROWS, device),
+          ...compiled(variant, shape, common.constants, device),
           kernel: `dense/backward_${side}_subgroup`,
           params,
         }
       : { ...common, kernel: `dense/backward_${side}`, sizes, params };
   };
-  return [delta, passOn('query'), passOn('key')];
+  return [deltaPass('dense/delta', shape, layout), passOn('query'), passOn('key')];
 }
 
 /** What all subgroup kernels are compiled with. */
-function subgroupVariant(
-  { D, E }: DenseShape,
-  constants: Readonly<Record<string, number>>,
-  ROWS: number,
-  { software, subgroupSize: SUBGROUP }: DeviceTraits,
-) {
+function compiled(
+  variant: Variant,
+  shape: DenseShape,
+  constants: Pass['constants'],
+  device: DeviceTraits,
+): Pick<Pass, 'constants' | 'sizes'> {
+  const { software } = device;
   return {
     constants: { ...constants, LOOPED: Number(software) },
-    sizes: {
-      ...{ ROWS, SUBGROUP },
-      ...{ DEPTH_VECTORS: rowVectors(D, software), COLUMN_VECTORS: rowVectors(E, software) },
-    },
+    sizes: sizesOf(variant, shape, device, (depth) => rowVectors(depth, software)),
   };
 }
