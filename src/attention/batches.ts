@@ -7,7 +7,7 @@ import type { DeviceTraits } from '../webgpu/traits.js';
 import type { Shape } from './settings.js';
 
 /** Offsets of bindings are multiples of this many bytes (WebGPU's minStorageBufferOffsetAlignment). */
-const ALIGNMENT = 256;
+export const ALIGNMENT = 256;
 const WORD = 4;
 
 /** Bytes of buffers by name. */
@@ -78,10 +78,9 @@ export function planRows(
     const parts: Record<string, Part> = {};
     const starts: Record<string, number> = {};
     for (const [tensor, bytes] of Object.entries(tensors)) {
-      const begin = firstRow * bytes;
-      const offset = Math.floor(begin / ALIGNMENT) * ALIGNMENT;
-      starts[`${tensor}Start`] = (begin - offset) / WORD;
-      parts[tensor] = { offset, size: begin - offset + count * bytes };
+      const { part, start } = cut(bytes, firstRow, count);
+      starts[`${tensor}Start`] = start;
+      parts[tensor] = part;
     }
     batches.push({ firstRow, rows: count, parts, passes: passesOf({ firstRow, rows: count, starts }) });
   }
@@ -101,6 +100,22 @@ export function planRows(
   };
 }
 
+/** The part of a tensor that rows of so many bytes lie in, and how many elements after its start. */
+export function cut(
+  bytes: number,
+  first: number,
+  count: number,
+): { readonly part: Part; readonly start: number } {
+  const begin = first * bytes;
+  const offset = Math.floor(begin / ALIGNMENT) * ALIGNMENT;
+  return { part: { offset, size: begin - offset + count * bytes }, start: (begin - offset) / WORD };
+}
+
+/** Bytes that one binding holds. */
+export function bindingLimit({ maxStorageBufferBindingSize, maxBufferSize }: DeviceTraits): number {
+  return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+}
+
 /** Refuses tensors that no buffer holds: bindings are cut, buffers are not. */
 function checkBuffers(row: Bytes, rows: number, { maxBufferSize }: DeviceTraits, door: Door): void {
   for (const [name, bytes] of Object.entries(row)) {
@@ -114,7 +129,7 @@ function checkBuffers(row: Bytes, rows: number, { maxBufferSize }: DeviceTraits,
 
 /** How many rows fit every binding; what cannot be split must fit whole. */
 function rowsPerBatch(row: Bytes, whole: Bytes, rows: number, device: DeviceTraits, door: Door): number {
-  const binding = Math.min(device.maxStorageBufferBindingSize, device.maxBufferSize);
+  const binding = bindingLimit(device);
   for (const [name, bytes] of Object.entries(whole)) {
     if (bytes > binding) {
       throw door.failure(

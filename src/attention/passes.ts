@@ -229,8 +229,9 @@ function normalisePass(
   half = false,
 ): Pass {
   const tokens = rows * L;
+  const qkStart = half ? 0 : (starts.qkStart as number);
   return {
-    ...passOver(tokens, 'attend/normalise', { D, tokens, qkStart: half ? 0 : starts.qkStart, epsilon }),
+    ...passOver(tokens, 'attend/normalise', { D, tokens, qkStart, epsilon }),
     half,
     aliases: half ? { qk: HALVES.qk } : {},
   };

@@ -3,10 +3,7 @@ import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { type Dropout, dropoutWeights } from '../dropout.js';
 import type { Settings, Shape } from '../settings.js';
-import { type Attended, keysOf, maskedSoftmax } from './softmax.js';
-
-/** Logits of one block of queries: see {@link attendToAll}. */
-const MOST_LOGITS = 2 ** 22;
+import { type Attended, inBlocks, keysOf, maskedSoftmax } from './softmax.js';
 
 /** Which keys the queries from `first` on see, `[rows, count, Lk]` or axes of 1, and what becomes of their weights. */
 export interface PairsOfBlock {
@@ -16,10 +13,7 @@ export interface PairsOfBlock {
   readonly kept?: Tensor;
 }
 
-/**
- * Attention over all keys, in blocks of queries: 16 MiB of logits at a time, far below every WebGPU
- * device's binding limit, since tfjs keeps the intermediates of some fifteen ops before it submits them.
- */
+/** Attention over all keys, in blocks of queries. */
 export function attendToAll(
   queries: Tensor3D,
   keys: Tensor3D,
@@ -28,21 +22,12 @@ export function attendToAll(
   pairsOfBlock: (first: number, count: number) => PairsOfBlock,
 ): Attended {
   const [rows, L, D] = queries.shape;
-  const block = Math.max(1, Math.floor(MOST_LOGITS / (rows * keys.shape[1])));
-  const parts: Attended[] = [];
-  for (let first = 0; first < L; first += block) {
-    const count = Math.min(block, L - first);
-    const [out, lse] = tf.tidy(() => {
-      const q = tf.mul(tf.slice(queries, [0, first, 0], [rows, count, D]), scale);
-      const { admitted, bias, kept } = pairsOfBlock(first, count);
-      const logits = tf.matMul(q, keys, false, true);
-      const part = maskedSoftmax(bias === undefined ? logits : tf.add(logits, bias), admitted, values, kept);
-      return [part.out, part.lse] as [Tensor, Tensor];
-    });
-    parts.push({ out, lse });
-  }
-  const all = (tensors: Tensor[]) => (tensors.length === 1 ? (tensors[0] as Tensor) : tf.concat(tensors, 1));
-  return { out: all(parts.map(({ out }) => out)), lse: all(parts.map(({ lse }) => lse)) };
+  return inBlocks(L, rows * keys.shape[1], (first, count) => {
+    const q = tf.mul(tf.slice(queries, [0, first, 0], [rows, count, D]), scale);
+    const { admitted, bias, kept } = pairsOfBlock(first, count);
+    const logits = tf.matMul(q, keys, false, true);
+    return maskedSoftmax(bias === undefined ? logits : tf.add(logits, bias), admitted, values, kept);
+  });
 }
 
 /** What dropout multiplies the weights of a block of queries by in round `r`, `[B·H, count, keys]`. */

@@ -60,6 +60,33 @@ export function maskedSoftmax(logits: Tensor, admitted: Tensor, v: Tensor, kept?
   };
 }
 
+/** Numbers that a block of queries may take: 16 MiB, far below every WebGPU device's binding limit. */
+const MOST_NUMBERS = 2 ** 22;
+
+/**
+ * The attention of `queries` queries, a block of them after the other, where each takes `numbers` at a time; tfjs keeps
+ * the intermediates of some fifteen ops before it submits them.
+ */
+export function inBlocks(
+  queries: number,
+  numbers: number,
+  attend: (first: number, count: number) => Attended,
+): Attended {
+  const block = Math.max(1, Math.floor(MOST_NUMBERS / numbers));
+  const parts: Attended[] = [];
+  for (let first = 0; first < queries; first += block) {
+    parts.push(tf.tidy(() => ({ ...attend(first, Math.min(block, queries - first)) })));
+  }
+  const all = (name: keyof Attended) =>
+    parts.length === 1
+      ? (parts[0] as Attended)[name]
+      : tf.concat(
+          parts.map((part) => part[name]),
+          1,
+        );
+  return { out: all('out'), lse: all('lse') };
+}
+
 /** Attentions of the same queries to different keys, as one: a step of the online softmax. */
 export function merge(before: Attended, now: Attended): Attended {
   const most = detach(tf.maximum(before.lse, now.lse));

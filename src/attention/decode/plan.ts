@@ -1,6 +1,7 @@
 import { type Pass, PLAIN } from '../../webgpu/kernels.js';
-import type { Part, Program } from '../../webgpu/program.js';
+import type { Program } from '../../webgpu/program.js';
 import type { DeviceTraits } from '../../webgpu/traits.js';
+import { ALIGNMENT, bindingLimit, cut } from '../batches.js';
 import { decodeKernels } from '../kernels.js';
 import type { Settings, Shape } from '../settings.js';
 import type { CacheDoor } from './door.js';
@@ -29,8 +30,6 @@ interface Layout {
 }
 
 const WORD = 4;
-/** Offsets of bindings are multiples of this many bytes (WebGPU's minStorageBufferOffsetAlignment). */
-const ALIGNMENT = 256;
 const COPY_LANES = 256;
 const LEAST_CAPACITY = 64;
 
@@ -64,7 +63,7 @@ export function mostTokens(
   limits: DeviceTraits,
   door: CacheDoor,
 ): number {
-  const row = limitOf(limits) - (B * H > 1 ? ALIGNMENT : 0);
+  const row = bindingLimit(limits) - (B * H > 1 ? ALIGNMENT : 0);
   const widest = Math.max(D, E, R) * WORD;
   const most = Math.floor(Math.min(limits.maxBufferSize / (B * H * widest), row / widest));
   if (R * N * WORD > row || B * H * R * N * WORD > limits.maxBufferSize || length > most) {
@@ -105,7 +104,7 @@ export function appendPlan(
   const perBatch = Math.min(...Object.values(rowWords).map((words) => linesThatFit(words, B * H, limits)));
   const batches = ranges(B * H, perBatch).map(({ first, count }) => {
     const cuts = Object.fromEntries(
-      Object.entries(rowWords).map(([name, words]) => [name, cut(words, first, count)]),
+      Object.entries(rowWords).map(([name, words]) => [name, cut(words * WORD, first, count)]),
     );
     const start = (name: string) => cuts[name]?.start as number;
     const starts = (...names: string[]) =>
@@ -207,8 +206,8 @@ function moveLines(
       : ranges(to.count, perSource).map(({ first, count }) => ({ first: to.first + first, count }))
     ).map((from) => {
       const within = entries > 0 ? to : from;
-      const old = cut(source.stride, from.first, from.count);
-      const fresh = cut(target.stride, within.first, within.count);
+      const old = cut(source.stride * WORD, from.first, from.count);
+      const fresh = cut(target.stride * WORD, within.first, within.count);
       const pass = copyPass(`old.${name}`, name, {
         ...{ lines: within.count, count: used, sourceStride: source.stride, targetStride: target.stride },
         ...{ sourceStart: old.start, targetStart: fresh.start, firstSource: from.first },
@@ -238,13 +237,9 @@ function copyPass(
   };
 }
 
-function limitOf({ maxStorageBufferBindingSize, maxBufferSize }: DeviceTraits): number {
-  return Math.min(maxStorageBufferBindingSize, maxBufferSize);
-}
-
 /** How many of `lines` lines of that many words one binding holds. */
 function linesThatFit(words: number, lines: number, limits: DeviceTraits): number {
-  const limit = limitOf(limits);
+  const limit = bindingLimit(limits);
   // A part may begin up to one alignment before its first line.
   return words * lines * WORD <= limit
     ? lines
@@ -256,14 +251,4 @@ function ranges(all: number, most: number): { readonly first: number; readonly c
     first: i * most,
     count: Math.min(most, all - i * most),
   }));
-}
-
-/** The part of a tensor that lines lie in, and how many elements after its start. */
-function cut(words: number, first: number, count: number): { readonly part: Part; readonly start: number } {
-  const begin = first * words * WORD;
-  const offset = Math.floor(begin / ALIGNMENT) * ALIGNMENT;
-  return {
-    part: { offset, size: begin - offset + count * words * WORD },
-    start: (begin - offset) / WORD,
-  };
 }

@@ -1,10 +1,7 @@
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { type Attended, keysOf, lastResort, maskedSoftmax, merge } from '../composed/softmax.js';
+import { type Attended, inBlocks, keysOf, lastResort, maskedSoftmax, merge } from '../composed/softmax.js';
 import type { CacheState, NewTokens } from './state.js';
-
-/** Most elements of the comparison of queries with a segment: 16 MiB. */
-const MOST_PAIRS = 2 ** 22;
 
 /** Consecutive tokens. */
 interface Segment {
@@ -36,20 +33,12 @@ export class SegmentedState implements CacheState {
       n += (this.segments[first] as Segment).n;
     }
     const last = [...this.segments.slice(first), { n: shape.L, ...fresh }];
-    const joined = tf.tidy(() => ({
-      keys: tf.concat(
-        last.map(({ keys }) => keys),
-        2,
-      ),
-      v: tf.concat(
-        last.map((segment) => segment.v),
-        2,
-      ),
-      buckets: tf.concat(
-        last.map((segment) => segment.buckets),
-        3,
-      ),
-    }));
+    const join = (name: 'keys' | 'v' | 'buckets', axis: number) =>
+      tf.concat(
+        last.map((segment) => segment[name]),
+        axis,
+      );
+    const joined = tf.tidy(() => ({ keys: join('keys', 2), v: join('v', 2), buckets: join('buckets', 3) }));
     this.replace(first, [{ n, ...joined }]);
     tf.dispose({ ...fresh });
     return outputs;
@@ -92,34 +81,18 @@ function attendTo(segments: readonly Segment[], tokens: NewTokens): Tensor[] {
   const { R } = tokens.settings;
   return tf.tidy(() => {
     const own: Segment = { n: T, keys: keysOf(qk), v, buckets };
-    const longest = Math.max(...[...segments, own].map(({ n }) => n));
-    const block = Math.max(1, Math.floor(MOST_PAIRS / (B * H * R * longest)));
-    const parts: Attended[] = [];
-    for (let first = 0; first < T; first += block) {
-      const count = Math.min(block, T - first);
-      parts.push(
-        tf.tidy(() => {
-          const queries = {
-            first,
-            q: tf.slice(qk, [0, 0, first, 0], [B, H, count, D]),
-            buckets: tf.slice(buckets, [0, 0, 0, first], [B, H, R, count]),
-          };
-          const ofSegments = [...segments, own].map((segment) =>
-            attendSegment(queries, segment, segment === own, tokens),
-          );
-          return { ...ofSegments.reduce(merge) };
-        }),
-      );
-    }
-    const outs = tf.concat(
-      parts.map((part) => part.out),
-      1,
-    );
-    const lses = tf.concat(
-      parts.map((part) => part.lse),
-      1,
-    );
-    const { out, lse } = lastResort({ out: outs, lse: lses }, tf.reshape(v, [B * H, T, E]));
+    const all = [...segments, own];
+    const longest = Math.max(...all.map(({ n }) => n));
+    // A query is compared with the buckets of a segment.
+    const attended = inBlocks(T, B * H * R * longest, (first, count) => {
+      const queries = {
+        first,
+        q: tf.slice(qk, [0, 0, first, 0], [B, H, count, D]),
+        buckets: tf.slice(buckets, [0, 0, 0, first], [B, H, R, count]),
+      };
+      return all.map((segment) => attendSegment(queries, segment, segment === own, tokens)).reduce(merge);
+    });
+    const { out, lse } = lastResort(attended, tf.reshape(v, [B * H, T, E]));
     return [tf.reshape(out, [B, H, T, E]), tf.reshape(lse, [B, H, T])];
   });
 }
