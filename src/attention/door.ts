@@ -188,14 +188,13 @@ export class AttentionDoor extends Door {
       P: bucketWindow ? 0 : wrap ? P : Math.min(P, chunks),
       A: bucketWindow ? 0 : wrap ? A : Math.min(A, chunks),
       bucketWindow,
-      causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
       correct,
       wrap,
       acrossBuckets:
         this.flag('acrossBuckets', options.acrossBuckets ?? DEFAULTS.acrossBuckets) || bucketWindow,
       scale: this.scale(options.scale, D),
       epsilon: D * 1e-6,
-      ...this.dropout(options),
+      ...this.common(options),
       half: this.choice(options, 'storage', ['float32', 'float16']) === 'float16',
       hadamard,
       rotationHeads: H,
@@ -221,10 +220,9 @@ export class AttentionDoor extends Door {
     this.known(options, DENSE_NAMES);
     this.mask(options.mask, B, L);
     return {
-      causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
       sharedQk: true,
       scale: this.scale(options.scale, D),
-      ...this.dropout(options),
+      ...this.common(options),
       ...(options.mask && { mask: maskStrides([B, 1, 1, L]) }),
     };
   }
@@ -234,10 +232,9 @@ export class AttentionDoor extends Door {
     this.known(options, DOT_PRODUCT_NAMES);
     const mask = this.pairMask(options.mask, shape);
     return {
-      causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
       sharedQk: false,
       scale: this.scale(options.scale ?? '1/sqrt(D)', shape.D),
-      ...this.dropout(options),
+      ...this.common(options),
       ...(mask && { mask }),
     };
   }
@@ -254,9 +251,8 @@ export class AttentionDoor extends Door {
     return {
       ...chunks,
       wrap,
-      causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
       scale: this.scale(options.scale ?? '1/sqrt(D)', D),
-      ...this.dropout(options),
+      ...this.common(options),
     };
   }
 
@@ -363,8 +359,10 @@ export class AttentionDoor extends Door {
     return scale;
   }
 
-  private dropout(options: Pick<DenseAttentionOptions, 'dropout' | 'seed'>) {
+  /** The options that all attentions have. */
+  private common(options: Pick<DenseAttentionOptions, 'causal' | 'dropout' | 'seed'>) {
     return {
+      causal: this.flag('causal', options.causal ?? DEFAULTS.causal),
       dropout: this.share('dropout', options.dropout ?? DEFAULTS.dropout),
       seed: this.integer('seed', options.seed ?? DEFAULTS.seed, 0, 2 ** 32 - 1),
     };

@@ -1,27 +1,31 @@
 // Likes lie together, so that the package is small: gzip looks back no further than 32 KiB.
 
-import attendHalve from '../../kernels/attend/halve.wgsl?raw';
-import attendNormalise from '../../kernels/attend/normalise.wgsl?raw';
+// The gradients of exact attention.
 
-import attendDelta from '../../kernels/attend/delta.wgsl?raw';
-import denseDelta from '../../kernels/dense/delta.wgsl?raw';
+import denseBackwardKey from '../../kernels/dense/backward_key.wgsl?raw';
+import denseBackwardQuery from '../../kernels/dense/backward_query.wgsl?raw';
+
+// The gradients of LSH attention.
+
+import attendBackwardKey from '../../kernels/attend/backward_key.wgsl?raw';
+import attendBackwardQuery from '../../kernels/attend/backward_query.wgsl?raw';
+
+// Attention.
 
 import attendForward from '../../kernels/attend/forward.wgsl?raw';
 import denseForward from '../../kernels/dense/forward.wgsl?raw';
 
-import attendBackwardQuery from '../../kernels/attend/backward_query.wgsl?raw';
-import denseBackwardQuery from '../../kernels/dense/backward_query.wgsl?raw';
+// What goes through tokens or keys one by one.
 
-import attendBackwardKey from '../../kernels/attend/backward_key.wgsl?raw';
-import denseBackwardKey from '../../kernels/dense/backward_key.wgsl?raw';
-
+import attendDelta from '../../kernels/attend/delta.wgsl?raw';
+import attendHalve from '../../kernels/attend/halve.wgsl?raw';
+import attendNormalise from '../../kernels/attend/normalise.wgsl?raw';
 import decodeAttend from '../../kernels/decode/attend.wgsl?raw';
 import decodeCopy from '../../kernels/decode/copy.wgsl?raw';
 import decodeLink from '../../kernels/decode/link.wgsl?raw';
-
+import denseDelta from '../../kernels/dense/delta.wgsl?raw';
 import hashHadamard from '../../kernels/hash/hadamard.wgsl?raw';
 import hashRotate from '../../kernels/hash/rotate.wgsl?raw';
-
 import sortArrange from '../../kernels/sort/arrange.wgsl?raw';
 import sortCount from '../../kernels/sort/count.wgsl?raw';
 import sortPlace from '../../kernels/sort/place.wgsl?raw';

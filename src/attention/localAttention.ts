@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { maskedSoftmax } from './composed/softmax.js';
+import { maskedSoftmax, onesOf } from './composed/softmax.js';
 import { type Windows, windows } from './composed/windows.js';
 import { scaledDotProductAttention } from './dense/scaledDotProduct.js';
 import { AttentionDoor } from './door.js';
@@ -135,7 +135,7 @@ function admittedPairs(
   if (mask === undefined) {
     return tf.tile(ofRow, [B * H, 1, 1]);
   }
-  const real = tf.reshape(tf.cast(tf.notEqual(tf.cast(mask, 'int32'), 0), 'float32'), [B, L, 1]);
+  const real = tf.reshape(onesOf(mask), [B, L, 1]);
   const ofQuery = tf.reshape(windows(real, { ...chunks, P: 0, A: 0 }), [B * n, C, 1]);
   const ofKey = tf.reshape(windows(real, chunks), [B * n, 1, W]);
   const ofBatch = tf.mul(tf.mul(tf.tile(ofRow, [B, 1, 1]), ofKey), ofQuery);

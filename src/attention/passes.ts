@@ -324,11 +324,7 @@ function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, d
   const rounds = Array.from({ length: settings.R }, (_, round) =>
     backwardRound(shape, settings, layout, device, round),
   );
-  return [
-    normalisePass(shape, settings, layout),
-    deltaPass('attend/delta', shape, layout),
-    ...rounds.flat(),
-  ];
+  return [normalisePass(shape, settings, layout), deltaPass('attend/delta', shape, layout), ...rounds.flat()];
 }
 
 function backwardRound(

@@ -117,18 +117,16 @@ export function planCall(
 /** What is said of a device, and for the rest what every device offers. */
 function traitsGiven(door: Door, device: Partial<DeviceTraits>): DeviceTraits {
   const given = door.object('device', device);
-  const limit = (
-    name: 'maxStorageBufferBindingSize' | 'maxBufferSize' | 'maxComputeWorkgroupsPerDimension',
-  ) => door.integer(name, given[name] ?? DEFAULT_TRAITS[name], 1);
-  return {
-    maxStorageBufferBindingSize: limit('maxStorageBufferBindingSize'),
-    maxBufferSize: limit('maxBufferSize'),
-    maxComputeWorkgroupsPerDimension: limit('maxComputeWorkgroupsPerDimension'),
-    subgroupSize: door.integer('subgroupSize', given.subgroupSize ?? DEFAULT_TRAITS.subgroupSize, 0),
-    f16: door.flag('f16', given.f16 ?? DEFAULT_TRAITS.f16),
-    software: door.flag('software', given.software ?? DEFAULT_TRAITS.software),
-    ...(given.tuning && { tuning: given.tuning }),
-  };
+  const traits = Object.fromEntries(
+    Object.entries(DEFAULT_TRAITS).map(([name, offered]) => {
+      const value = given[name as keyof DeviceTraits] ?? offered;
+      // Every device has limits; not every one has subgroups.
+      return typeof offered === 'boolean'
+        ? [name, door.flag(name, value as boolean)]
+        : [name, door.integer(name, value as number, Math.min(offered, 1))];
+    }),
+  );
+  return { ...DEFAULT_TRAITS, ...traits, ...(given.tuning && { tuning: given.tuning }) };
 }
 
 function operationsOf({ B, H, L, D, E }: Shape, settings: Settings): AttentionPlan['operations'] {

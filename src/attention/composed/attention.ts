@@ -11,7 +11,7 @@ import type { AttentionInputs, Settings, Shape } from '../settings.js';
 import { attendInBuckets } from './allPairs.js';
 import { type Pairs, pairsOf, sortRound } from './pairs.js';
 import { rowsAt } from './rows.js';
-import { type Attended, keysOf, lastResort } from './softmax.js';
+import { type Attended, either, keysOf, lastResort } from './softmax.js';
 
 /** `[out, lse]` of shapes `[B, H, L, E]` and `[B, H, L]`. */
 export function composedAttention(inputs: AttentionInputs, shape: Shape, settings: Settings): Tensor[] {
@@ -111,12 +111,10 @@ function sumsOf(
 
 /** The rounds as one. `seeing` is 0 for a token that has seen nothing, whatever its sums are, else 1. */
 function merge(rounds: readonly Sums[], seeing: Tensor): Attended {
-  const alone = tf.sub(1, seeing);
   const most = rounds.map((round) => round.most).reduce((a, b) => tf.maximum(a, b));
   const factors = rounds.map((round) => tf.exp(tf.sub(round.most, most)));
   const sums = rounds.map(({ sum }, r) => tf.mul(sum, factors[r] as Tensor));
-  const sum = tf.add(tf.addN(sums), alone);
+  const sum = tf.add(tf.addN(sums), tf.sub(1, seeing));
   const outs = rounds.map(({ out }, r) => tf.mul(out, tf.div(factors[r] as Tensor, sum)));
-  const lse = tf.add(most, tf.log(sum));
-  return { out: tf.addN(outs), lse: tf.add(tf.mul(lse, seeing), tf.mul(alone, NOTHING_SEEN)) };
+  return { out: tf.addN(outs), lse: either(seeing, tf.add(most, tf.log(sum)), NOTHING_SEEN) };
 }

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { hadamardMatrix, hadamardShape, hadamardSigns, TRANSFORMS } from '../../hashing/hadamard.js';
 import { gaussianRotations } from '../../hashing/rotations.js';
 import type { HashInputs, Settings, Shape } from '../settings.js';
+import { onesOf } from './softmax.js';
 
 /** Bucket ids `[B, H, R, L]`, int32. */
 export function composedBuckets(
@@ -91,8 +92,7 @@ export function withPadding(buckets: Tensor, mask: Tensor, shape: Shape, setting
 
 /** Bucket ids with `padding` where the mask is false. */
 export function padded(buckets: Tensor, mask: Tensor, { B, L }: Shape, padding: Tensor): Tensor {
-  const real = tf.cast(tf.notEqual(tf.cast(mask, 'int32'), 0), 'int32');
-  const real4 = tf.reshape(real, [B, 1, 1, L]);
-  const unreal = tf.sub(tf.scalar(1, 'int32'), real4);
-  return tf.add(tf.mul(buckets, real4), tf.mul(padding, unreal));
+  const real = tf.reshape(onesOf(mask, 'int32'), [B, 1, 1, L]);
+  const unreal = tf.sub(tf.scalar(1, 'int32'), real);
+  return tf.add(tf.mul(buckets, real), tf.mul(padding, unreal));
 }

@@ -32,11 +32,12 @@ export function keysOf(q: Tensor): Tensor {
 /** The query's own value where it has seen nothing. */
 export function lastResort({ out, lse }: Attended, values: Tensor): Attended {
   const seen = tf.cast(tf.greater(detach(lse), NOTHING_SEEN / 10), 'float32');
-  const alone = tf.sub(1, seen);
-  return {
-    out: tf.add(tf.mul(out, seen), tf.mul(values, alone)),
-    lse: tf.add(tf.mul(lse, seen), tf.mul(alone, NOTHING_SEEN)),
-  };
+  return { out: either(seen, out, values), lse: either(seen, lse, NOTHING_SEEN) };
+}
+
+/** One thing where `seen` is 1, another where it is 0. */
+export function either(seen: Tensor, one: Tensor, other: Tensor | number): Tensor {
+  return tf.add(tf.mul(one, seen), tf.mul(tf.sub(1, seen), other));
 }
 
 /**
@@ -46,18 +47,22 @@ export function lastResort({ out, lse }: Attended, values: Tensor): Attended {
  * @param kept the multipliers of dropout, of the shape of the logits.
  */
 export function maskedSoftmax(logits: Tensor, admitted: Tensor, v: Tensor, kept?: Tensor): Attended {
-  const masked = tf.add(tf.mul(logits, admitted), tf.mul(tf.sub(1, admitted), NOTHING_SEEN));
+  const masked = either(admitted, logits, NOTHING_SEEN);
   // Asked of the pairs, not of the largest logit: WebGL's max returns no less than -1e20.
   const seen = tf.max(admitted, 2, true);
-  const alone = tf.sub(1, seen);
   // A shift changes nothing, so it has no gradient.
   const most = detach(tf.max(masked, 2, true));
   const weights = tf.mul(tf.exp(tf.sub(masked, most)), admitted);
-  const sum = tf.add(tf.sum(weights, 2, true), alone);
+  const sum = tf.add(tf.sum(weights, 2, true), tf.sub(1, seen));
   return {
     out: tf.div(tf.matMul(kept === undefined ? weights : tf.mul(weights, kept), v), sum),
-    lse: tf.add(tf.mul(seen, tf.add(most, tf.log(sum))), tf.mul(alone, NOTHING_SEEN)),
+    lse: either(seen, tf.add(most, tf.log(sum)), NOTHING_SEEN),
   };
+}
+
+/** A mask as numbers: 1 where it is true, else 0. */
+export function onesOf(mask: Tensor, dtype: 'float32' | 'int32' = 'float32'): Tensor {
+  return tf.cast(tf.notEqual(tf.cast(mask, 'int32'), 0), dtype);
 }
 
 /** Numbers that a block of queries may take: 16 MiB, far below every WebGPU device's binding limit. */

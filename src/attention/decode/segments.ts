@@ -14,6 +14,8 @@ interface Segment {
   readonly buckets: Tensor;
 }
 
+const tensorsOf = ({ keys, v, buckets }: Segment) => [keys, v, buckets];
+
 /**
  * A cache from tf ops, which cannot write in place: segments, each at most half as long as the one
  * before. A segment that is not is merged, so a token is copied once for each time that the length
@@ -64,13 +66,11 @@ export class SegmentedState implements CacheState {
   /** Segments from `first` on give way to others. */
   private replace(first: number, others: readonly Segment[]): void {
     const gone = this.segments.slice(first);
-    for (const { keys, v, buckets } of others) {
-      for (const tensor of [keys, v, buckets]) {
-        tf.keep(tensor);
-      }
+    for (const tensor of others.flatMap(tensorsOf)) {
+      tf.keep(tensor);
     }
     this.segments = [...this.segments.slice(0, first), ...others];
-    tf.dispose(gone.map(({ keys, v, buckets }) => [keys, v, buckets]));
+    tf.dispose(gone.map(tensorsOf));
   }
 }
 

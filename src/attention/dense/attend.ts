@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Door } from '../../door.js';
 import { onWebGPU } from '../../webgpu/backend.js';
 import { attendToAll, blockMultipliers } from '../composed/allPairs.js';
-import { lastResort } from '../composed/softmax.js';
+import { lastResort, onesOf } from '../composed/softmax.js';
 import type { AttentionWithLse } from '../lshAttention.js';
 import { NOTHING_SEEN } from '../options.js';
 import type { DenseSettings, DenseShape } from './settings.js';
@@ -78,7 +78,6 @@ function maskOfRows(mask: Tensor, { B, H }: DenseShape): Tensor3D {
     number,
     number,
   ];
-  const seen = tf.cast(tf.notEqual(tf.cast(mask, 'int32'), 0), 'float32');
-  const all = tf.tile(tf.reshape(seen, [ofB, ofH, ofL, Lk]), [B / ofB, H / ofH, 1, 1]);
+  const all = tf.tile(tf.reshape(onesOf(mask), [ofB, ofH, ofL, Lk]), [B / ofB, H / ofH, 1, 1]);
   return tf.reshape(all, [B * H, ofL, Lk]);
 }
