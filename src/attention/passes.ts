@@ -23,7 +23,7 @@ const HASH_COLUMNS = 64;
 const FEW_TOKENS = 8;
 
 /** How a hash kernel divides its work. */
-interface HashVariant extends Partial<Pick<Pass, 'constants' | 'sizes' | 'params'>> {
+interface HashVariant extends Partial<Pick<Pass, 'constants' | 'sizes'>> {
   /** Tokens of a workgroup. */
   readonly tile: number;
   /** Rounds of a workgroup. */
@@ -127,13 +127,13 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
   const rotated = { ...masked, FLIPPED: settings.flipped ?? 0 };
   const pass = (
     kernel: KernelName,
-    { tile, together = 1, constants = masked, sizes = {}, params = {} }: HashVariant,
+    { tile, together = 1, constants = masked, sizes = {} }: HashVariant,
   ): Pass => {
     const tiles = Math.ceil(L / tile);
     return {
       ...{ kernel, constants, sizes },
       params: {
-        ...{ H, L, D, R, F, N, tiles, firstRow, ...starts, ...params },
+        ...{ H, L, D, R, F, N, rotationHeads, together, tiles, firstRow, ...starts },
         halves: settings.factors.map((f) => f / 2),
       },
       aliases: settings.masked ? {} : { mask: 'unused' },
@@ -149,8 +149,8 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
   if (device.software && variantsOf('attend/forward', { ...shape, E: D }, device)[0]?.subgroup) {
     const ROWS = 4;
     return pass('hash/rotate_subgroup', {
-      // A query stays where it is for all rounds.
-      ...{ tile: TOKEN_TILE * ROWS, together: R, params: { rotationHeads, together: R } },
+      tile: TOKEN_TILE * ROWS,
+      together: R, // a query stays where it is for all rounds
       constants: rotated,
       sizes: { ROWS, DEPTH_VECTORS: Math.ceil(D / 4) },
     });
@@ -159,7 +159,7 @@ function hashPass(shape: Shape, settings: Settings, layout: BatchLayout, device:
   // A tile of columns is as wide as several rounds.
   const together = Math.min(R, Math.max(1, Math.floor(HASH_COLUMNS / F)));
   return pass('hash/rotate', {
-    ...{ tile: FEW_TOKENS * ROWS, together, params: { rotationHeads, together } },
+    ...{ tile: FEW_TOKENS * ROWS, together },
     constants: rotated,
     sizes: { ROWS },
   });

@@ -38,7 +38,7 @@ export function attentionOnWebGPU(
     Tensor,
     Tensor,
   ];
-  return [shape.E === E ? out : tf.slice(out, [0, 0, 0, 0], [B, H, L, E]), lse];
+  return [unpadded(out, [B, H, L, E]), lse];
 }
 
 /** A tensor with four axes, the last padded with zeros. */
@@ -53,6 +53,11 @@ export function rowsOf(tensor: Tensor, axes: [number, number, number, number], d
         [0, 0],
         [0, more],
       ]);
+}
+
+/** What {@link rowsOf} has padded, as it was. */
+export function unpadded(rows: Tensor, axes: [number, number, number, number]): Tensor {
+  return rows.shape[3] === axes[3] ? rows : tf.slice(rows, [0, 0, 0, 0], axes);
 }
 
 function attentionKernels(): Kernels {

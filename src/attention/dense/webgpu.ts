@@ -1,5 +1,4 @@
 import type { NamedTensorMap, Tensor } from '@tensorflow/tfjs-core';
-import * as tf from '@tensorflow/tfjs-core';
 import type { Door } from '../../door.js';
 import { withFloatBuffers } from '../../webgpu/backend.js';
 import type { DeviceTraits } from '../../webgpu/traits.js';
@@ -8,7 +7,7 @@ import { denseKernels } from '../kernels.js';
 import type { AttentionWithLse } from '../lshAttention.js';
 import { type Called, registerGradientOf, runPlanned } from '../ops.js';
 import { padded } from '../settings.js';
-import { rowsOf } from '../webgpu.js';
+import { rowsOf, unpadded } from '../webgpu.js';
 import { type DenseOpName, type DensePlan, densePlan } from './passes.js';
 import type { DenseSettings, DenseShape } from './settings.js';
 
@@ -40,7 +39,7 @@ export function denseOnWebGPU(
     mask: mask ?? detach(q),
   };
   const [out, lse] = run('DenseAttention', inputs, shape, settings, door) as [Tensor, Tensor];
-  return { out: shape.E === E ? out : tf.slice(out, [0, 0, 0, 0], [B, H, L, E]), lse };
+  return { out: unpadded(out, [B, H, L, E]), lse };
 }
 
 function run(
