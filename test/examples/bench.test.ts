@@ -1,5 +1,4 @@
 /** The bench: its options, what it makes of measurements, and a quick real run of its suites. */
-import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +15,7 @@ import { markdown } from '../../bench/report.js';
 import { extrapolated, repetitions, spread } from '../../bench/statistics.js';
 import { normals } from '../inputs.js';
 import { attend } from '../oracle/attend.js';
+import { interrupted, run } from './commands.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lsh-bench-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -424,20 +424,6 @@ const TINY = [
 ];
 const command = (...more: string[]) => ['scripts/gpu.mjs', 'bench/run.ts', ...TINY, ...more];
 
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(args: string[]): Promise<Ended> {
-  return new Promise((resolve) =>
-    execFile(process.execPath, args, (error, stdout, stderr) =>
-      resolve({ code: (error?.code as number | undefined) ?? 0, stdout, stderr }),
-    ),
-  );
-}
-
 describe('a real run', () => {
   test('of every suite measures what it says, right', { timeout: 300_000 }, async () => {
     const [json, html] = [join(folder, 'all.json'), join(folder, 'all.html')];
@@ -491,22 +477,8 @@ describe('a real run', () => {
   test('that Ctrl-C stops writes what there is; --resume goes on', { timeout: 300_000 }, async () => {
     const json = join(folder, 'stopped.json');
     const args = command('--suite', 'attention', '--against', 'none', '--variants', 'plain', '--json', json);
-    const first = await new Promise<Ended>((resolve) => {
-      // Runs enough for the signal to find it at work.
-      const child = spawn(process.execPath, [...args, '--runs', '500'], { detached: true });
-      let [stdout, stderr, sent] = ['', '', false];
-      child.stdout.on('data', (text) => {
-        stdout += text;
-      });
-      child.stderr.on('data', (text) => {
-        stderr += text;
-        if (!sent && stderr.includes('L=64 D=32 R=2 C=16 causal: run 1')) {
-          sent = true;
-          process.kill(-(child.pid as number), 'SIGINT');
-        }
-      });
-      child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
-    });
+    // Runs enough for the signal to find it at work.
+    const first = await interrupted([...args, '--runs', '500'], 'L=64 D=32 R=2 C=16 causal: run 1');
     expect(first.code, first.stderr.slice(-2000)).toBe(130);
     expect(first.stdout).toContain('The same command with --resume goes on from here.');
     const read = () => JSON.parse(readFileSync(json, 'utf8')) as Findings;

@@ -18,20 +18,24 @@ export function run(args: string[]): Promise<Ended> {
   );
 }
 
-/** Runs until standard output says `until`, then does what Ctrl-C does: interrupts the whole group. */
+/** Runs until the output, or what is said beside it, says `until`, then does what Ctrl-C does: interrupts the whole group. */
 export function interrupted(args: string[], until: string): Promise<Ended> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, args, { detached: true });
     let [stdout, stderr, sent] = ['', '', false];
-    child.stdout.on('data', (text) => {
-      stdout += text;
-      if (!sent && stdout.includes(until)) {
+    const listen = () => {
+      if (!sent && (stdout.includes(until) || stderr.includes(until))) {
         sent = true;
         process.kill(-(child.pid as number), 'SIGINT');
       }
+    };
+    child.stdout.on('data', (text) => {
+      stdout += text;
+      listen();
     });
     child.stderr.on('data', (text) => {
       stderr += text;
+      listen();
     });
     child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
   });
