@@ -13,6 +13,8 @@ import {
   scaledDotProductAttention,
   scaledDotProductAttentionWithLse,
 } from '../../src/index.js';
+import { lshSelfAttention } from '../../src/layers/index.js';
+import { BruteForceIndex, crossPolytope, hyperplanes, learnHash } from '../../src/search/index.js';
 
 const SHAPE = [2, 3, 20, 8];
 const tensor = (...shape: number[]) => tf.zeros(shape);
@@ -314,4 +316,40 @@ test('plan refuses sizes that no tensor has', () => {
   expectError(() => plan({ L: -1, D: 4 }), RangeError, '`L`', 'got -1');
   expectError(() => plan({ L: 2 ** 24 + 1, D: 4 }), RangeError, 'length L', 'at most 2^24', 'Split');
   expectError(() => plan({ B: 0.5, L: 4, D: 4 }), RangeError, '`B`', 'got 0.5');
+});
+
+describe('what random calls found', () => {
+  const nameless = Object.create(null) as number;
+
+  test('options that are a list', async () => {
+    expectError(() => lshAttention(tensor(4, 8), tensor(4, 8), [] as object), TypeError, 'got a list');
+    const index = new BruteForceIndex({ D: 2 });
+    await index.build(new Float32Array(2));
+    // It has a method of the name of an option.
+    await expect(index.query(new Float32Array(2), new Uint8Array(0) as object)).rejects.toThrow(
+      'BruteForceIndex.query: `options` must be an object of options by name, got a list',
+    );
+  });
+
+  test('families that take minutes to draw', () => {
+    expectError(() => hyperplanes({ D: 2 ** 24 }), RangeError, '`D`', 'from 1 to 1048576', 'got 16777216');
+    expectError(() => hyperplanes({ D: 2 ** 20 }), RangeError, 'hyperplanes, more than 2^26', 'fewer tables');
+    expectError(() => crossPolytope({ D: 64, numBuckets: 2 ** 24 }), RangeError, 'rotations, more than 2^26');
+  });
+
+  test('a cost beyond float32', async () => {
+    const rows = Float32Array.of(1, -1);
+    await expect(learnHash(rows, [0, 1], { solver: 'newton', cost: 1e300 })).rejects.toThrow(
+      'learnHash: `cost` must leave hyperplanes within float32, got 1e+300',
+    );
+  });
+
+  test('objects that no text can be made of', () => {
+    const args = { numHeads: 1, keyDim: 4, chunkLength: nameless };
+    expectError(
+      () => lshSelfAttention({ ...args, roundBoundary: 'wrap', duplicates: 'count' }),
+      RangeError,
+      'LSHSelfAttention: `chunkLength` must be an integer from 1 up, got an object',
+    );
+  });
 });
