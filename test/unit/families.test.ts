@@ -175,5 +175,5 @@ test('wrong options are refused by name', () => {
     /= 8 numbers, got 7/,
   );
   expect(() => crossPolytope({ D: 4, numBuckets: 7 })).toThrow(/even number from 2 up, got 7. Try 8/);
-  expect(() => crossPolytope({ D: 0 })).toThrow(/`D` must be an integer from 1 up, got 0/);
+  expect(() => crossPolytope({ D: 0 })).toThrow(/`D` must be an integer from 1 to 1048576, got 0/);
 });
