@@ -2,7 +2,7 @@
 import { bin, install, root, run } from './prepare.mjs';
 
 await install();
-const [command = 'dev', ...rest] = process.argv.slice(2);
+const [command, ...rest] = process.argv.slice(2);
 const config = `${root}/examples/demo/vite.config.ts`;
 process.exitCode = await run(process.execPath, [bin('vite'), command, '--config', config, ...rest], {
   mayFail: true,
