@@ -3,8 +3,8 @@
 //   rows [part, D]   queries [queries, D]   lists [queries, slots]   allowed [slots]   →   values [queries, width]
 //
 // A part is as many vectors as a binding holds; others are left to the pass that binds them. What is compared
-// grows with the distance: |x − q|² (metric 0), −⟨x, q⟩ / |x| (1), −⟨x, q⟩ (2). Slots that are not allowed
-// get the largest value.
+// grows with the distance: |x − q|² (metric 0), −⟨x, q⟩ / |x| (1), −⟨x, q⟩ (2). Rows are scaled, as queries have
+// been, so that no sum of squares overflows. Slots that are not allowed get the largest value.
 //
 // One lane per (query, vector), 64 vectors of one query a workgroup.
 
@@ -19,6 +19,7 @@ struct Params {
   vectors: u32,     // vec4u of a row
   listed: u32,      // 1: value i belongs to the slot that the list names at i; 0: to slot i
   tiles: u32,       // workgroups of a query
+  rowScale: f32,    // a power of two
   workgroups: u32,
 }
 
@@ -38,10 +39,11 @@ struct Sums {
 }
 
 fn add(sums: Sums, x: vec4f, q: vec4f) -> Sums {
+  let row = x * params.rowScale;
   if (METRIC == 0u) {
-    return Sums(sums.product + (x - q) * (x - q), sums.square);
+    return Sums(sums.product + (row - q) * (row - q), sums.square);
   }
-  return Sums(sums.product + x * q, sums.square + x * x);
+  return Sums(sums.product + row * q, sums.square + row * row);
 }
 
 @compute @workgroup_size(64)

@@ -5,10 +5,11 @@ import { runProgram } from '../webgpu/program.js';
 import type { SearchDoor } from './door.js';
 import type { Metric } from './options.js';
 import { type PartRange, type SearchShape, searchProgram } from './passes.js';
-import type { RowStore } from './RowStore.js';
+import type { RowStore, StoredValues } from './RowStore.js';
 
 /** Scratch of one program; more queries go in several. */
 const SCRATCH = 2 ** 26;
+const LARGEST_FLOAT16 = 65504;
 
 /** What queries are compared with besides: codes `[slots, words]`, and their own. */
 export interface DeviceCodes {
@@ -21,8 +22,12 @@ export interface DeviceCodes {
   readonly width: number;
 }
 
+type Numbers = Exclude<StoredValues, Uint16Array>;
+
 interface Part extends PartRange {
   readonly rows: Tensor;
+  /** Of the rows' absolute values. */
+  readonly largest: number;
   readonly codes?: Tensor;
 }
 
@@ -41,27 +46,34 @@ export class DeviceRows {
   ): Promise<Int32Array> {
     const { maxStorageBufferBindingSize, maxBufferSize } = door.device();
     const binding = Math.min(maxStorageBufferBindingSize, maxBufferSize);
-    this.update(store, binding, codes);
+    this.update(store, metric, binding, codes);
+    const { D } = store;
     const half = store.storage === 'float16';
-    const vectors = vectorsOf(store);
-    const n = queries.length / store.D;
+    const depth = depthOf(store);
+    const vectors = depth / (half ? 8 : 4);
+    const n = queries.length / D;
     // The largest of what a query takes: keys and values of all slots, its vector, its code.
-    const widest = Math.max(store.count, 4 * vectors * (half ? 2 : 1), codes?.words ?? 0);
+    const widest = Math.max(store.count, depth, codes?.words ?? 0);
     const most = Math.max(1, Math.floor(Math.min(SCRATCH, binding) / (4 * widest)));
+    const largest = Math.max(...this.parts.map((part) => part.largest));
+    // Distances need one scale for all; products are compared within a query, cosines of any vectors.
+    const common = metric === 'euclidean' ? scaleFor(D, Math.max(largest, largestOf(queries))) : undefined;
+    const rowScale = common ?? (metric === 'cosine' ? 1 : scaleFor(D, largest));
+    const queryScale = (query: Numbers) => common ?? scaleFor(D, largestOf(query));
     const slots = new Int32Array(n * k);
     const allowedTensor = tf.tensor1d(new Int32Array(allowed.subarray(0, store.count)), 'int32');
     try {
       for (let first = 0; first < n; first += most) {
         const count = Math.min(most, n - first);
         const shape: SearchShape = {
-          ...{ slots: store.count, queries: count, vectors, half, metric, k },
+          ...{ slots: store.count, queries: count, vectors, half, metric, rowScale, k },
           parts: this.parts.map(({ first, count }) => ({ first, count })),
           ...(codes && { codes: { vectors: codes.words / 4, bits: codes.bits, width: codes.width } }),
         };
         const best = tf.tidy(() =>
           this.run(
             shape,
-            padded(queries, store.D, first, count, vectors * (half ? 8 : 4)),
+            padded(queries.subarray(first * D, (first + count) * D), D, depth, queryScale),
             allowedTensor,
             first,
             door,
@@ -113,13 +125,13 @@ export class DeviceRows {
   }
 
   /** Brings the copies up to date: vectors never change in their slots, so whole parts stay. */
-  private update(store: RowStore, binding: number, codes: DeviceCodes | undefined): void {
+  private update(store: RowStore, metric: Metric, binding: number, codes: DeviceCodes | undefined): void {
     const device = currentDevice();
     if (this.device !== device) {
       this.dispose();
       this.device = device;
     }
-    const rowBytes = Math.max(16 * vectorsOf(store), 4 * (codes?.words ?? 0));
+    const rowBytes = Math.max(depthOf(store) * store.values.BYTES_PER_ELEMENT, 4 * (codes?.words ?? 0));
     const most = Math.floor(binding / rowBytes);
     const last = this.parts.at(-1);
     if (last !== undefined && last.first + last.count < store.count && last.count < most) {
@@ -129,36 +141,69 @@ export class DeviceRows {
     const end = this.parts.at(-1);
     for (let first = end ? end.first + end.count : 0; first < store.count; first += most) {
       const count = Math.min(most, store.count - first);
-      const rows = tf.keep(tf.tensor1d(packedRows(store, first, count), 'int32'));
+      const largest = largestOf(store.values.subarray(first * store.D, (first + count) * store.D));
+      const rows = tf.keep(tf.tensor1d(packedRows(store, metric, first, count), 'int32'));
       const part = codes?.codes.slice(first * codes.words, (first + count) * codes.words);
-      this.parts.push({ first, count, rows, ...(part && { codes: tf.keep(tf.tensor1d(part, 'int32')) }) });
+      this.parts.push({
+        ...{ first, count, rows, largest },
+        ...(part && { codes: tf.keep(tf.tensor1d(part, 'int32')) }),
+      });
     }
   }
 }
 
-/** vec4u of a stored vector, padded with zeros. */
-function vectorsOf({ D, storage }: RowStore): number {
-  return Math.ceil(D / (storage === 'float16' ? 8 : 4));
+/** Numbers of a stored vector, padded with zeros to whole vec4u. */
+function depthOf({ D, storage }: RowStore): number {
+  const most = storage === 'float16' ? 8 : 4;
+  return Math.ceil(D / most) * most;
 }
 
-/** Stored vectors as 32-bit words. */
-function packedRows(store: RowStore, first: number, count: number): Int32Array {
-  const { D, values } = store;
-  const packed = new Int32Array(4 * vectorsOf(store) * count);
-  const target =
-    values instanceof Uint16Array ? new Uint16Array(packed.buffer) : new Float32Array(packed.buffer);
-  const pitch = target.length / Math.max(1, count);
-  for (let i = 0; i < count; i++) {
-    target.set(values.subarray((first + i) * D, (first + i + 1) * D), i * pitch);
+/** Stored vectors as 32-bit words. A cosine does not change where a vector is scaled. */
+function packedRows(store: RowStore, metric: Metric, first: number, count: number): Int32Array {
+  const { D } = store;
+  const values = store.values.subarray(first * D, (first + count) * D);
+  const depth = depthOf(store);
+  if (!(values instanceof Uint16Array)) {
+    const scaleOf = metric === 'cosine' ? (row: Numbers) => scaleFor(D, largestOf(row)) : () => 1;
+    return new Int32Array(padded(values, D, depth, scaleOf).buffer);
   }
-  return packed;
+  const packed = new Uint16Array(count * depth);
+  for (let i = 0; i < count; i++) {
+    packed.set(values.subarray(i * D, (i + 1) * D), i * depth);
+  }
+  return new Int32Array(packed.buffer);
 }
 
-/** Rows padded with zeros to a depth. */
-function padded(rows: Float32Array, D: number, first: number, count: number, depth: number): Float32Array {
-  const values = new Float32Array(count * depth);
-  for (let i = 0; i < count; i++) {
-    values.set(rows.subarray((first + i) * D, (first + i + 1) * D), i * depth);
+/** Rows padded with zeros to a depth, each multiplied by its scale. */
+function padded(rows: Numbers, D: number, depth: number, scaleOf: (row: Numbers) => number) {
+  const n = rows.length / D;
+  const values = new Float32Array(n * depth);
+  for (let i = 0; i < n; i++) {
+    const row = rows.subarray(i * D, (i + 1) * D);
+    const scale = scaleOf(row);
+    for (let d = 0; d < D; d++) {
+      values[i * depth + d] = scale * (row[d] as number);
+    }
   }
   return values;
+}
+
+function largestOf(values: StoredValues): number {
+  if (values instanceof Uint16Array) {
+    return LARGEST_FLOAT16;
+  }
+  let largest = 0;
+  for (const x of values) {
+    largest = Math.max(largest, Math.abs(x));
+  }
+  return largest;
+}
+
+/**
+ * The power of two that brings numbers as high as a sum of D squares of their differences allows, so that neither it
+ * overflows nor small ones vanish.
+ */
+function scaleFor(D: number, largest: number): number {
+  const exponent = Math.floor((123 - Math.ceil(Math.log2(D))) / 2);
+  return largest === 0 ? 1 : 2 ** Math.min(126, exponent - Math.floor(Math.log2(largest)));
 }

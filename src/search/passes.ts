@@ -28,6 +28,8 @@ export interface SearchShape {
   readonly vectors: number;
   readonly half: boolean;
   readonly metric: Metric;
+  /** What rows are multiplied by, as the queries were. */
+  readonly rowScale: number;
   /** Neighbours of a query, at most {@link MOST_NEIGHBOURS}. */
   readonly k: number;
   readonly parts: readonly PartRange[];
@@ -90,7 +92,7 @@ function hammingPass(
 }
 
 function rerankPass(shape: SearchShape, i: number, width: number): Pass {
-  const { slots, queries, vectors, half, metric, codes } = shape;
+  const { slots, queries, vectors, half, metric, rowScale, codes } = shape;
   const { first, count } = shape.parts[i] as PartRange;
   const listed = codes !== undefined;
   const tiles = Math.ceil((listed ? width : count) / LANES);
@@ -99,7 +101,7 @@ function rerankPass(shape: SearchShape, i: number, width: number): Pass {
     constants: { HALF: Number(half), METRIC: METRICS[metric] },
     sizes: {},
     params: {
-      ...{ slots, firstSlot: first, partSlots: count, width, vectors, tiles },
+      ...{ slots, firstSlot: first, partSlots: count, width, vectors, tiles, rowScale },
       listed: Number(listed),
     },
     aliases: { rows: `rows${i}`, lists: listed ? 'index' : 'unused' },

@@ -125,7 +125,10 @@ describe.runIf(GPU)('kernels', () => {
           const tiles = 2;
           const { values: found } = await runKernel('search/rerank', {
             constants: { HALF: Number(half), METRIC },
-            params: { slots: n, firstSlot: 0, partSlots: n, width, vectors: half ? 3 : 6, listed, tiles },
+            params: {
+              ...{ slots: n, firstSlot: 0, partSlots: n, width, vectors: half ? 3 : 6, listed, tiles },
+              rowScale: 1,
+            },
             workgroups: tiles * queries,
             buffers: { rows, queries: asked, lists, allowed, values: new Float32Array(queries * width) },
           });

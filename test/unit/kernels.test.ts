@@ -61,7 +61,7 @@ const SEARCH_PROGRAMS = (['euclidean', 'cosine', 'innerProduct'] as const).flatM
   [false, true].flatMap((half) =>
     [undefined, { vectors: 2, bits: 256, width: 200 }].map((codes) =>
       searchProgram({
-        ...{ slots: 3000, queries: 4, vectors: 5, half, metric, k: 10, ...(codes && { codes }) },
+        ...{ slots: 3000, queries: 4, vectors: 5, half, metric, rowScale: 1, k: 10, ...(codes && { codes }) },
         parts: [
           { first: 0, count: 2000 },
           { first: 2000, count: 1000 },
