@@ -2,7 +2,8 @@
  * npm test [-- STEP …]: everything, or the steps named: lint types docs unit fuzz gpu browser demo package examples.
  * GPU tests run on LSH_ADAPTER; without it on lavapipe where it is installed, and some on SwiftShader.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { bin, build, fail, install, root, run, say } from './prepare.mjs';
 
 const vitest = (args, env) => run(process.execPath, [bin('vitest'), 'run', ...args], { env, mayFail: true });
@@ -40,6 +41,17 @@ const STEPS = {
     (await inChromium(['--project', 'node', 'test/package'])),
   examples: () => vitest(['--project', 'node', 'test/examples'], { LSH_ADAPTER: adapters()[0] }),
 };
+
+/** All steps in their order. Those of one line run side by side: alone, none of them would use two cores. */
+const GROUPS = [
+  ['types', 'docs', 'lint'],
+  ['unit'],
+  ['fuzz'],
+  ['gpu'],
+  ['browser', 'examples'],
+  ['demo'],
+  ['package'],
+];
 
 /** What the GPU tests run on, one after the other, with which arguments. */
 function gpuRuns([first, second]) {
@@ -79,22 +91,44 @@ await install();
 await build();
 
 const results = [];
-for (const name of wanted.length > 0 ? wanted : Object.keys(STEPS)) {
-  say(`\n== ${name}`);
-  const started = Date.now();
-  const code = await STEPS[name]();
-  results.push({ name, passed: code === 0, seconds: Math.round((Date.now() - started) / 1000) });
-  if (code === 130) {
+const groups = wanted.length > 0 ? wanted.map((name) => [name]) : GROUPS;
+for (const [first, ...others] of groups) {
+  say(`\n== ${[first, ...others].join(', beside it ')}`);
+  const beside = others.map((name) => timed(name, () => besides(name)));
+  await timed(first, STEPS[first]);
+  await Promise.all(beside);
+  if (results.some(({ code }) => code === 130)) {
     break;
   }
 }
 console.log();
-for (const { name, passed, seconds } of results) {
-  console.log(`${passed ? 'passed' : 'FAILED'}  ${name.padEnd(10)} ${seconds} s`);
+for (const { name, code, seconds } of results) {
+  console.log(`${code === 0 ? 'passed' : 'FAILED'}  ${name.padEnd(10)} ${seconds} s`);
 }
-const failed = results.filter(({ passed }) => !passed).length;
+const failed = results.filter(({ code }) => code !== 0).length;
 console.log(`${results.length - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
+
+async function timed(name, work) {
+  const started = Date.now();
+  const code = await work();
+  results.push({ name, code, seconds: Math.round((Date.now() - started) / 1000) });
+}
+
+/** Runs a step in a process of its own, and shows what it said once it has ended. */
+async function besides(name) {
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), name], { cwd: root });
+  const said = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (bytes) => said.push(bytes));
+  }
+  const code = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  say(`\n== ${name}, which ran beside\n${Buffer.concat(said).toString()}`);
+  return code;
+}
 
 /** Adapters to test on: the one asked for, else the software adapters that there are, the fast one first. */
 function adapters() {
