@@ -2,12 +2,12 @@ import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { Door } from '../door.js';
 import { currentDevice, onWebGPU } from '../webgpu/backend.js';
-import { setTuning, traitsOf, tuningOf } from '../webgpu/traits.js';
+import { setTuning, traitsOf, tuningOf, type Variant } from '../webgpu/traits.js';
 import { denseAttention } from './dense/denseAttention.js';
 import { AttentionDoor } from './door.js';
 import { lshAttention } from './lshAttention.js';
 import { useSubgroups } from './subgroups.js';
-import { FAMILIES, type Family, type Tuning, type Variant, variantsOf } from './variants.js';
+import { FAMILIES, type Family, type Tuning, variantsOf } from './variants.js';
 
 /** What {@link autotune} measures with, and how. */
 export interface AutotuneOptions {

@@ -1,20 +1,10 @@
-import type { DeviceTraits } from '../webgpu/traits.js';
+import type { DeviceTraits, Variant } from '../webgpu/traits.js';
 import type { Shape } from './settings.js';
 
 /** Kernels that come in variants: each family does one thing in several ways. */
 export const FAMILIES = ['attend/forward', 'attend/backward', 'dense/forward', 'dense/backward'] as const;
 /** The name of one of them. */
 export type Family = (typeof FAMILIES)[number];
-
-/** One way. Results differ by rounding alone. */
-export interface Variant {
-  /** Rows in lanes, keys by subgroup shuffles; else tiles in workgroup memory, which every device can do. */
-  readonly subgroup: boolean;
-  /** Rows that a lane owns, whole ones with subgroups, else with its part of the tile's keys. */
-  readonly rows: number;
-  /** Keys of a tile in workgroup memory. */
-  readonly keys?: number;
-}
 
 /** Variants by family, as an autotuner found them. */
 export type Tuning = Readonly<Partial<Record<Family, Variant>>>;

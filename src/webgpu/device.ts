@@ -6,7 +6,7 @@ export {
   useTuning,
 } from '../attention/autotune.js';
 export { useSubgroups } from '../attention/subgroups.js';
-export type { Family, Tuning, Variant } from '../attention/variants.js';
+export type { Family, Tuning } from '../attention/variants.js';
 export { currentDevice, type MeasuredBytes, measureBytes } from './backend.js';
 export { type Ceilings, measureCeilings } from './ceilings.js';
 export {
@@ -16,7 +16,7 @@ export {
   type ProfileOptions,
   profile,
 } from './profile.js';
-export { type DeviceTraits, traitsOf } from './traits.js';
+export { type DeviceTraits, traitsOf, type Variant } from './traits.js';
 
 import { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';

@@ -1,5 +1,17 @@
-import type { Tuning } from '../attention/variants.js';
 import type { Kernels } from './kernels.js';
+
+/** One way in which a kernel does its work. Results differ by rounding alone. */
+export interface Variant {
+  /** Rows in lanes, keys by subgroup shuffles; else tiles in workgroup memory, which every device can do. */
+  readonly subgroup: boolean;
+  /** Rows that a lane owns, whole ones with subgroups, else with its part of the tile's keys. */
+  readonly rows: number;
+  /** Keys of a tile in workgroup memory. */
+  readonly keys?: number;
+}
+
+/** Variants by family of kernels, as an autotuner found them. */
+export type Tunings = Readonly<Partial<Record<string, Variant>>>;
 
 /** What a plan depends on of a device; names and defaults of the limits are WebGPU's. */
 export interface DeviceTraits {
@@ -19,7 +31,7 @@ export interface DeviceTraits {
   /** Whether the adapter is a processor: its registers spill to a cache, which costs little. */
   readonly software: boolean;
   /** What was measured to be fastest on it. */
-  readonly tuning?: Tuning;
+  readonly tuning?: Tunings;
 }
 
 /** What every WebGPU device offers at least. */
@@ -32,15 +44,15 @@ export const DEFAULT_TRAITS: DeviceTraits = {
   software: false,
 };
 
-const tunings = new WeakMap<GPUDevice, Tuning>();
+const tunings = new WeakMap<GPUDevice, Tunings>();
 
 /** What was measured to be fastest on a device. */
-export function tuningOf(device: GPUDevice): Tuning {
+export function tuningOf(device: GPUDevice): Tunings {
   return tunings.get(device) ?? {};
 }
 
 /** Calls on a device use this tuning from now on. */
-export function setTuning(device: GPUDevice, tuning: Tuning): void {
+export function setTuning(device: GPUDevice, tuning: Tunings): void {
   tunings.set(device, tuning);
 }
 

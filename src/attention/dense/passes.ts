@@ -2,12 +2,12 @@
 
 import type { Door } from '../../door.js';
 import { type Pass, PLAIN } from '../../webgpu/kernels.js';
-import type { DeviceTraits } from '../../webgpu/traits.js';
+import type { DeviceTraits, Variant } from '../../webgpu/traits.js';
 import { type BatchLayout, type OpBuffers, planRows, type RowSpec, type RowsPlan } from '../batches.js';
 import { countsOf } from '../counts.js';
 import { dropoutThreshold } from '../dropout.js';
 import { deltaPass } from '../passes.js';
-import { queriesOf, sizesOf, type Variant, variantOf, vectors } from '../variants.js';
+import { queriesOf, sizesOf, variantOf, vectors } from '../variants.js';
 import type { DenseSettings, DenseShape } from './settings.js';
 
 /** The tfjs kernels of exact attention. */
