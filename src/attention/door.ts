@@ -21,6 +21,8 @@ export const MAX_DEPTH = 256;
 export const MAX_LENGTH = 2 ** 24;
 /** Most rounds: more are dense attention the long way, and would occupy a device for minutes. */
 export const MAX_HASHES = 1024;
+/** Queries of this size, and so scaled, still have finite products with keys of length 1. */
+const MOST_SCALE = 1e18;
 /** Most buckets of a round. */
 export const MAX_BUCKETS = 2 ** 20;
 
@@ -283,13 +285,19 @@ export class AttentionDoor extends Door {
     this.integer('chunksAfter', A, 0, chunks);
   }
 
-  /** Refuses bucket ids outside 0 … N, where the values are at hand. */
-  bucketValues(values: ArrayLike<number> | undefined, N: number): void {
+  /** Refuses bucket ids outside 0 … N, and tokens that are padding in some rounds alone, where the values are at hand. */
+  bucketValues(values: ArrayLike<number> | undefined, { L }: Shape, { N, R }: Settings): void {
     for (let i = 0; values !== undefined && i < values.length; i++) {
       const value = values[i] as number;
       if (value < 0 || value > N) {
         throw this.range(
           `\`buckets\` must lie in 0 … ${N} (${N} for padding), got ${value} at element ${i}. Give the \`numBuckets\` that they were made with.`,
+        );
+      }
+      const other = values[Math.floor(i / (R * L)) * R * L + (i % L)] as number;
+      if ((value === N) !== (other === N)) {
+        throw this.range(
+          `\`buckets\` must be ${N} in every round of a token that is padding, got ${value} at element ${i} and ${other} in the first round. Mark padding by \`mask\`.`,
         );
       }
     }
@@ -351,9 +359,9 @@ export class AttentionDoor extends Door {
     const scale = value ?? DEFAULTS.scale;
     // The kernels hold scale·log2(e) in float32.
     const held = typeof scale === 'number' ? Math.fround(scale * Math.LOG2E) : Number.NaN;
-    if (!(held > 0 && held < Number.POSITIVE_INFINITY)) {
+    if (!(held > 0 && scale <= MOST_SCALE)) {
       throw this.range(
-        `\`scale\` must be a finite number above 0 in float32, or '1/sqrt(D)', got ${show(scale)}.`,
+        `\`scale\` must be a number above 0 in float32 and at most 1e18, or '1/sqrt(D)', got ${show(scale)}.`,
       );
     }
     return scale;

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
-import { maskedSoftmax, onesOf } from './composed/softmax.js';
+import { boundedQueries, maskedSoftmax, onesOf } from './composed/softmax.js';
 import { type Windows, windows } from './composed/windows.js';
 import { scaledDotProductAttention } from './dense/scaledDotProduct.js';
 import { AttentionDoor } from './door.js';
@@ -88,7 +88,8 @@ function attendDropping(
   const { n, C, W } = chunks;
   const places = { blocks: n, ...tokensOf(chunks), queriesPerBlock: C, keysPerBlock: W };
   const kept = tf.tensor(dropoutWeights(shape, dropout, 0, places), admitted.shape);
-  const logits = tf.matMul(tf.mul(queries, scale), keys, false, true);
+  const bounded = boundedQueries(queries, scale);
+  const logits = tf.matMul(tf.mul(bounded.q, bounded.scale), keys, false, true);
   return maskedSoftmax(logits, admitted, values, kept).out;
 }
 

@@ -112,7 +112,7 @@ function given(
   shape: Shape,
   settings: Settings,
 ): Tensor {
-  door.bucketValues(valuesAtHand(buckets), settings.N);
+  door.bucketValues(valuesAtHand(buckets), shape, settings);
   const ids = detach(buckets);
   return mask === undefined ? ids : withPadding(ids, mask, shape, settings);
 }

@@ -227,6 +227,33 @@ describe.each(BACKENDS)('on %s', (backend) => {
     await onBackend(backend, () => fc.assert(property, { numRuns: CASES }));
   }, 3_600_000);
 
+  test.each([
+    [
+      'scaledDotProductAttention',
+      (qk: tf.Tensor, v: tf.Tensor) => scaledDotProductAttention(qk, qk, v, { scale: 2 ** 53 }),
+    ],
+    ['denseAttention', (qk: tf.Tensor, v: tf.Tensor) => denseAttention(qk, v, { scale: 2 ** 53 })],
+    ['lshAttention', (qk: tf.Tensor, v: tf.Tensor) => lshAttention(qk, v, { ...BASE, scale: 2 ** 53 })],
+    [
+      'localAttention, dropout',
+      (qk: tf.Tensor, v: tf.Tensor) =>
+        localAttention(qk, qk, v, { chunkLength: 8, scale: 2 ** 53, dropout: 0.5 }),
+    ],
+  ] as const)('a huge scale: %s', async (name, attend) => {
+    for (const kind of ['huge queries', 'one huge among common', 'of any size']) {
+      const inputs = INPUTS[kind] as Inputs;
+      const { out, dqk, dv } = await onBackend(backend, () => valuesAndGradients(attend, inputs));
+      expectFinite({ [`out, ${kind}`]: out });
+      if (!name.includes('dropout')) {
+        expectAverages(out, inputs.v, SHAPE);
+      }
+      expectFinite({ [`dv, ${kind}`]: dv });
+      if (kind === 'huge queries') {
+        expectFinite({ dqk }); // others have slopes beyond any float
+      }
+    }
+  });
+
   test.each(Object.entries(FACTORIES) as [string, Maker][])('%s', async (_name, make) => {
     await onBackend(backend, async () => {
       const layer = make({ numHeads: 2, keyDim: 8, chunkLength: 8, seed: 5, causal: true });

@@ -65,11 +65,12 @@ describe('options out of range', () => {
     ['dropout', 1, 'a number from 0 to below 1', 'got 1'],
     ['duplicates', 'none', "'correct' or 'count'", "got 'none'"],
     ['roundBoundary', true, "'stop' or 'wrap'", 'got true'],
-    ['scale', 0, 'a finite number above 0', 'got 0'],
+    ['scale', 0, 'a number above 0', 'got 0'],
     ['scale', -1, 'got -1'],
     ['scale', Number.POSITIVE_INFINITY, 'got Infinity'],
     ['scale', Number.NaN, 'got NaN'],
     ['scale', 1e-60, 'in float32', 'got 1e-60'],
+    ['scale', 1e19, 'at most 1e18', 'got 10000000000000000000'],
     ['scale', 'one', "got 'one'"],
     ['rotation', 'fast', "'gaussian' or 'hadamard'", "got 'fast'"],
     ['rotation', true, "'gaussian' or 'hadamard'", 'got true'],
@@ -211,6 +212,14 @@ describe('tensors', () => {
     const texts = ['`buckets`', '0 … 4 (4 for padding)', `got ${bucket} at element 0`, '`numBuckets`'];
     expectError(attention({ buckets, numBuckets: 4 }), RangeError, ...texts);
   });
+
+  test('a token that is padding in one round alone', () => {
+    const values = new Int32Array(2 * 3 * 4 * 20);
+    values[20 + 3] = 4;
+    const buckets = tf.tensor(values, [2, 3, 4, 20], 'int32');
+    const texts = ['`buckets` must be 4 in every round', 'got 4 at element 23 and 0', '`mask`'];
+    expectError(attention({ buckets, numBuckets: 4 }), RangeError, ...texts);
+  });
 });
 
 describe('dropout of dense attention', () => {
@@ -230,7 +239,7 @@ describe('attention between two sequences', () => {
     expect(() => scaledDotProductAttention(q, k, v, options));
   test.each([
     ['causal', 1, 'true or false, got 1'],
-    ['scale', Number.NaN, 'a finite number above 0'],
+    ['scale', Number.NaN, 'a number above 0'],
     ['dropout', 1, 'a number from 0 to below 1, got 1'],
     ['seed', -1, 'an integer from 0 to 4294967295'],
   ])('%s: %o', (name, value, text) => {
@@ -268,7 +277,7 @@ describe('local attention', () => {
     ['chunksAfter', 1.5, 'an integer from 0 up, got 1.5'],
     ['boundary', 'round', "'stop' or 'wrap', got 'round'"],
     ['causal', 'yes', "true or false, got 'yes'"],
-    ['scale', 0, 'a finite number above 0'],
+    ['scale', 0, 'a number above 0'],
     ['dropout', 1, 'a number from 0 to below 1, got 1'],
     ['seed', 0.5, 'an integer from 0 to 4294967295'],
   ])('%s: %o', (name, value, text) => {
