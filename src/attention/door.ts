@@ -21,8 +21,6 @@ export const MAX_DEPTH = 256;
 export const MAX_LENGTH = 2 ** 24;
 /** Most rounds: more are dense attention the long way, and would occupy a device for minutes. */
 export const MAX_HASHES = 1024;
-/** Queries of this size, and so scaled, still have finite products with keys of length 1. */
-const MOST_SCALE = 1e18;
 /** Most buckets of a round. */
 export const MAX_BUCKETS = 2 ** 20;
 
@@ -157,12 +155,12 @@ export class AttentionDoor extends Door {
     if (wrap) {
       if (correct) {
         throw this.range(
-          "`duplicates: 'correct'` cannot be had with `roundBoundary: 'wrap'`, where a pair may be seen over the boundary alone. Set `duplicates: 'count'`, as presets.reformer does, or `roundBoundary: 'stop'`.",
+          "`duplicates: 'correct'` cannot be had with `roundBoundary: 'wrap'`. Set `duplicates: 'count'` or `roundBoundary: 'stop'`.",
         );
       }
       if (bucketWindow) {
         throw this.range(
-          "`roundBoundary: 'wrap'` cannot be had with `window: 'bucket'`, whose windows have no edges. Set `roundBoundary: 'stop'`.",
+          "`roundBoundary: 'wrap'` cannot be had with `window: 'bucket'`. Set `roundBoundary: 'stop'`.",
         );
       }
       this.wrapped('roundBoundary', L, given, R);
@@ -173,9 +171,7 @@ export class AttentionDoor extends Door {
     this.affordable('bucket ids', B * H * R * L);
     const hadamard = this.choice(options, 'rotation', ['gaussian', 'hadamard']) === 'hadamard';
     if (hadamard && options.rotations !== undefined) {
-      throw this.range(
-        "`rotations` cannot be given with `rotation: 'hadamard'`, whose rotations are no matrices. Leave `rotations` out, or set `rotation: 'gaussian'`.",
-      );
+      throw this.range("`rotations` cannot be given with `rotation: 'hadamard'`. Leave one of them out.");
     }
     if (options.buckets === undefined && options.rotations === undefined && family === undefined) {
       this.affordable(
@@ -285,19 +281,14 @@ export class AttentionDoor extends Door {
     this.integer('chunksAfter', A, 0, chunks);
   }
 
-  /** Refuses bucket ids outside 0 … N, and tokens that are padding in some rounds alone, where the values are at hand. */
+  /** Refuses bucket ids outside 0 … N, and tokens that are padding, N, in some rounds alone, where the values are at hand. */
   bucketValues(values: ArrayLike<number> | undefined, { L }: Shape, { N, R }: Settings): void {
     for (let i = 0; values !== undefined && i < values.length; i++) {
       const value = values[i] as number;
-      if (value < 0 || value > N) {
+      const before = i % (R * L) < L ? value : (values[i - L] as number);
+      if (value < 0 || value > N || (value === N) !== (before === N)) {
         throw this.range(
-          `\`buckets\` must lie in 0 … ${N} (${N} for padding), got ${value} at element ${i}. Give the \`numBuckets\` that they were made with.`,
-        );
-      }
-      const other = values[Math.floor(i / (R * L)) * R * L + (i % L)] as number;
-      if ((value === N) !== (other === N)) {
-        throw this.range(
-          `\`buckets\` must be ${N} in every round of a token that is padding, got ${value} at element ${i} and ${other} in the first round. Mark padding by \`mask\`.`,
+          `\`buckets\` must lie in 0 … ${N} (${N}, in every round, for padding), got ${value} at element ${i}. Give the \`numBuckets\` that they were made with.`,
         );
       }
     }
@@ -357,12 +348,9 @@ export class AttentionDoor extends Door {
       return 1 / Math.sqrt(D);
     }
     const scale = value ?? DEFAULTS.scale;
-    // The kernels hold scale·log2(e) in float32.
-    const held = typeof scale === 'number' ? Math.fround(scale * Math.LOG2E) : Number.NaN;
-    if (!(held > 0 && scale <= MOST_SCALE)) {
-      throw this.range(
-        `\`scale\` must be a number above 0 in float32 and at most 1e18, or '1/sqrt(D)', got ${show(scale)}.`,
-      );
+    // Normal in float32; and queries of 1e18, so scaled, have finite products with keys of length 1.
+    if (!(typeof scale === 'number' && scale >= 1e-37 && scale <= 1e18)) {
+      throw this.range(`\`scale\` must be a number from 1e-37 to 1e18, or '1/sqrt(D)', got ${show(scale)}.`);
     }
     return scale;
   }

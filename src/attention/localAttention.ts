@@ -89,7 +89,7 @@ function attendDropping(
   const places = { blocks: n, ...tokensOf(chunks), queriesPerBlock: C, keysPerBlock: W };
   const kept = tf.tensor(dropoutWeights(shape, dropout, 0, places), admitted.shape);
   const bounded = boundedQueries(queries, scale);
-  const logits = tf.matMul(tf.mul(bounded.q, bounded.scale), keys, false, true);
+  const logits = tf.matMul(tf.mul(bounded.queries, bounded.scale), keys, false, true);
   return maskedSoftmax(logits, admitted, values, kept).out;
 }
 

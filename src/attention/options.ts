@@ -46,7 +46,7 @@ export interface LshAttentionOptions {
   readonly roundBoundary?: 'stop' | 'wrap';
   /** Whether a token sees tokens of other buckets in its window. @default true */
   readonly acrossBuckets?: boolean;
-  /** Factor of the logits: a number above 0 and at most 1e18, or `'1/sqrt(D)'`. @default 1 */
+  /** Factor of the logits: a number from 1e-37 to 1e18, or `'1/sqrt(D)'`. @default 1 */
   readonly scale?: Scale;
   /**
    * What turns the vectors before they are hashed: `'gaussian'`, a random matrix, costs D·Σf/2 a token and
@@ -95,7 +95,7 @@ export interface DenseAttentionOptions {
   readonly causal?: boolean;
   /** `[B, L]`, bool or int32, true = attend. @default none */
   readonly mask?: Tensor;
-  /** Factor of the logits: a number above 0 and at most 1e18, or `'1/sqrt(D)'`. @default 1 */
+  /** Factor of the logits: a number from 1e-37 to 1e18, or `'1/sqrt(D)'`. @default 1 */
   readonly scale?: Scale;
   /** The share of attention weights that is dropped, in [0, 1); those kept grow by 1/(1 − share). @default 0 */
   readonly dropout?: number;
@@ -113,7 +113,7 @@ export interface ScaledDotProductOptions {
    * @default none
    */
   readonly mask?: Tensor;
-  /** Factor of the logits: a number above 0 and at most 1e18, or `'1/sqrt(D)'`. @default '1/sqrt(D)' */
+  /** Factor of the logits: a number from 1e-37 to 1e18, or `'1/sqrt(D)'`. @default '1/sqrt(D)' */
   readonly scale?: Scale;
   /** The share of attention weights that is dropped, in [0, 1); those kept grow by 1/(1 − share). @default 0 */
   readonly dropout?: number;
@@ -139,7 +139,7 @@ export interface LocalAttentionOptions {
   readonly causal?: boolean;
   /** `[B, L]`, bool or int32, true = attend. A padded token is seen by none and returns its own v. @default none */
   readonly mask?: Tensor;
-  /** Factor of the logits: a number above 0 and at most 1e18, or `'1/sqrt(D)'`. @default '1/sqrt(D)' */
+  /** Factor of the logits: a number from 1e-37 to 1e18, or `'1/sqrt(D)'`. @default '1/sqrt(D)' */
   readonly scale?: Scale;
   /** The share of attention weights that is dropped, in [0, 1); those kept grow by 1/(1 − share). @default 0 */
   readonly dropout?: number;

@@ -56,24 +56,22 @@ export class DeviceRows {
     const widest = Math.max(store.count, depth, codes?.words ?? 0);
     const most = Math.max(1, Math.floor(Math.min(SCRATCH, binding) / (4 * widest)));
     const largest = Math.max(...this.parts.map((part) => part.largest));
-    // Distances need one scale for all; products are compared within a query, cosines of any vectors.
-    const common = metric === 'euclidean' ? scaleFor(D, Math.max(largest, largestOf(queries))) : undefined;
-    const rowScale = common ?? (metric === 'cosine' ? 1 : scaleFor(D, largest));
-    const queryScale = (query: Numbers) => common ?? scaleFor(D, largestOf(query));
+    // A cosine does not change where a vector is scaled; what else is compared needs one scale for all.
+    const scale = metric === 'cosine' ? undefined : scaleFor(D, Math.max(largest, largestOf(queries)));
     const slots = new Int32Array(n * k);
     const allowedTensor = tf.tensor1d(new Int32Array(allowed.subarray(0, store.count)), 'int32');
     try {
       for (let first = 0; first < n; first += most) {
         const count = Math.min(most, n - first);
         const shape: SearchShape = {
-          ...{ slots: store.count, queries: count, vectors, half, metric, rowScale, k },
+          ...{ slots: store.count, queries: count, vectors, half, metric, rowScale: scale ?? 1, k },
           parts: this.parts.map(({ first, count }) => ({ first, count })),
           ...(codes && { codes: { vectors: codes.words / 4, bits: codes.bits, width: codes.width } }),
         };
         const best = tf.tidy(() =>
           this.run(
             shape,
-            padded(queries.subarray(first * D, (first + count) * D), D, depth, queryScale),
+            padded(queries.subarray(first * D, (first + count) * D), D, depth, scale),
             allowedTensor,
             first,
             door,
@@ -158,14 +156,13 @@ function depthOf({ D, storage }: RowStore): number {
   return Math.ceil(D / most) * most;
 }
 
-/** Stored vectors as 32-bit words. A cosine does not change where a vector is scaled. */
+/** Stored vectors as 32-bit words. */
 function packedRows(store: RowStore, metric: Metric, first: number, count: number): Int32Array {
   const { D } = store;
   const values = store.values.subarray(first * D, (first + count) * D);
   const depth = depthOf(store);
   if (!(values instanceof Uint16Array)) {
-    const scaleOf = metric === 'cosine' ? (row: Numbers) => scaleFor(D, largestOf(row)) : () => 1;
-    return new Int32Array(padded(values, D, depth, scaleOf).buffer);
+    return new Int32Array(padded(values, D, depth, metric === 'cosine' ? undefined : 1).buffer);
   }
   const packed = new Uint16Array(count * depth);
   for (let i = 0; i < count; i++) {
@@ -174,13 +171,13 @@ function packedRows(store: RowStore, metric: Metric, first: number, count: numbe
   return new Int32Array(packed.buffer);
 }
 
-/** Rows padded with zeros to a depth, each multiplied by its scale. */
-function padded(rows: Numbers, D: number, depth: number, scaleOf: (row: Numbers) => number) {
+/** Rows padded with zeros to a depth, and scaled: each by its own scale where none is given. */
+function padded(rows: Numbers, D: number, depth: number, common?: number) {
   const n = rows.length / D;
   const values = new Float32Array(n * depth);
   for (let i = 0; i < n; i++) {
     const row = rows.subarray(i * D, (i + 1) * D);
-    const scale = scaleOf(row);
+    const scale = common ?? scaleFor(D, largestOf(row));
     for (let d = 0; d < D; d++) {
       values[i * depth + d] = scale * (row[d] as number);
     }

@@ -114,7 +114,7 @@ describe('configuration', () => {
       ['chunkLength', 0, '`chunkLength` must be an integer from 1 up, got 0.'],
       ['chunksBefore', -1, '`chunksBefore` must be an integer from 0 up, got -1.'],
       ['causal', 'no', "`causal` must be true or false, got 'no'."],
-      ['scale', -2, '`scale` must be a finite number above 0'],
+      ['scale', -2, '`scale` must be a number from 1e-37'],
       ['dropout', 1, '`dropout` must be a number from 0 to below 1, got 1.'],
       ['seed', -1, '`seed` must be an integer from 0 to 4294967295, got -1.'],
       ['heads', 4, 'there is no option `heads`'],

@@ -29,18 +29,17 @@ export function keysOf(q: Tensor): Tensor {
   return normalised(q);
 }
 
-/** Products of queries and keys may reach this: a logit at or below {@link NOTHING_SEEN} in log2 counts as none. */
-const LARGEST_LOGIT = 6e37;
-/** The largest key that products are kept finite for. */
-const LARGEST_KEY = 1e18;
+/** The largest number that products are kept finite for. */
+const LARGEST = 1e18;
 
-/** Queries scaled as far as no product with a key is infinite, and what is left of the scale. */
-export function boundedQueries(q: Tensor, scale: number): { readonly q: Tensor; readonly scale: number } {
-  const depth = q.shape[q.rank - 1] as number;
-  const most = LARGEST_LOGIT / (depth * LARGEST_KEY);
-  return scale * LARGEST_KEY <= most
-    ? { q, scale }
-    : { q: tf.clipByValue(tf.mul(q, scale), -most, most), scale: 1 };
+/**
+ * Queries scaled as far as logits, in log2, stay above {@link NOTHING_SEEN} with any keys, and what is left of the scale.
+ */
+export function boundedQueries(queries: Tensor, scale: number): { queries: Tensor; scale: number } {
+  const most = 6e37 / LARGEST / (queries.shape.at(-1) as number);
+  return scale * LARGEST <= most
+    ? { queries, scale }
+    : { queries: tf.clipByValue(tf.mul(queries, scale), -most, most), scale: 1 };
 }
 
 /** The query's own value where it has seen nothing. */

@@ -33,9 +33,7 @@ export class CacheDoor extends AttentionDoor {
     this.known(given, NAMES);
     const { maxLength: most, numBuckets, ...options } = given;
     if (numBuckets === undefined && most === undefined) {
-      throw this.range(
-        '`numBuckets` must be given, since its default depends on the length. Give it, or a `maxLength` from which it follows.',
-      );
+      throw this.range('`numBuckets` must be given, or a `maxLength` from which it follows.');
     }
     const maxLength = this.integer('maxLength', most ?? MAX_LENGTH, 1, MAX_LENGTH);
     const { chunkLength = DEFAULTS.chunkLength } = options;

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Door } from '../../door.js';
 import { onWebGPU } from '../../webgpu/backend.js';
 import { attendToAll, blockMultipliers } from '../composed/allPairs.js';
-import { boundedQueries, lastResort, onesOf } from '../composed/softmax.js';
+import { lastResort, onesOf } from '../composed/softmax.js';
 import type { AttentionWithLse } from '../lshAttention.js';
 import { NOTHING_SEEN } from '../options.js';
 import type { DenseSettings, DenseShape } from './settings.js';
@@ -23,11 +23,9 @@ export function attendDensely(
   if (B * H * L === 0 || Lk === 0) {
     return { out: tf.zeros(outShape), lse: tf.fill(lseShape, NOTHING_SEEN) };
   }
-  // Keys that are the queries have the length 1.
-  const bounded = settings.sharedQk ? {} : boundedQueries(q, settings.scale);
   const { out, lse } = onWebGPU()
-    ? denseOnWebGPU({ ...inputs, ...bounded }, shape, { ...settings, ...bounded }, door)
-    : composedDense({ ...inputs, ...bounded }, shape, { ...settings, ...bounded }, v);
+    ? denseOnWebGPU(inputs, shape, settings, door)
+    : composedDense(inputs, shape, settings, v);
   return { out: tf.reshape(out, outShape), lse: tf.reshape(lse, lseShape) };
 }
 

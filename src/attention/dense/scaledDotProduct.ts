@@ -1,4 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core';
+import { boundedQueries } from '../composed/softmax.js';
 import { AttentionDoor } from '../door.js';
 import type { AttentionWithLse } from '../lshAttention.js';
 import type { ScaledDotProductOptions } from '../options.js';
@@ -50,6 +51,7 @@ function attend(
 ): AttentionWithLse {
   const shape = door.shapeAcross(q, k, v);
   const settings = door.dotProductSettings(shape, options);
-  const inputs = { q, k, v, ...(options.mask && { mask: options.mask }) };
-  return attendDensely(inputs, shape, settings, door);
+  const { queries, scale } = boundedQueries(q, settings.scale);
+  const inputs = { q: queries, k, v, ...(options.mask && { mask: options.mask }) };
+  return attendDensely(inputs, shape, { ...settings, scale }, door);
 }
