@@ -120,7 +120,11 @@ export class BitPlanes {
 
 /** Adds twice the bits of planes, a multiple of 16 of them, to counters. */
 function addPlanes(values: Int32Array, start: number, planes: Int32Array, counters: Int32Array): void {
-  let [, twos, fours, eights, sixteens] = counters as unknown as [number, number, number, number, number];
+  // One by one: destructuring, and its like below, would iterate.
+  let twos = counters[1] as number;
+  let fours = counters[2] as number;
+  let eights = counters[3] as number;
+  let sixteens = counters[4] as number;
   let before = 0;
   for (let i = 0; i < planes.length; i += 8) {
     let a = plane(values, start, planes, i);
@@ -157,7 +161,10 @@ function addPlanes(values: Int32Array, start: number, planes: Int32Array, counte
       }
     }
   }
-  [counters[1], counters[2], counters[3], counters[4]] = [twos, fours, eights, sixteens];
+  counters[1] = twos;
+  counters[2] = fours;
+  counters[3] = eights;
+  counters[4] = sixteens;
 }
 
 /** A plane of the block that begins at `start`. */
