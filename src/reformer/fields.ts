@@ -1,6 +1,8 @@
 import { type Door, show } from '../door.js';
 import { ACTIVATIONS } from './activations.js';
 
+const MOST = 1000;
+
 /** A JSON object. */
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -33,11 +35,11 @@ export class ConfigReader {
     return this.door.share(name, this.value(name, fallback) as number);
   }
 
-  /** A finite number from 0 up. */
+  /** A number from 0 to one beyond which sums of weights would soon be beyond float32. */
   positive(name: string, fallback: number): number {
     const value = this.value(name, fallback);
-    if (typeof value !== 'number' || !(value >= 0 && value < Number.POSITIVE_INFINITY)) {
-      throw this.door.range(`\`${name}\` must be a finite number from 0 up, got ${said(value)}.`);
+    if (typeof value !== 'number' || !(value >= 0 && value <= MOST)) {
+      throw this.door.range(`\`${name}\` must be a number from 0 to ${MOST}, got ${said(value)}.`);
     }
     return value;
   }
