@@ -94,7 +94,7 @@ const results = [];
 const groups = wanted.length > 0 ? wanted.map((name) => [name]) : GROUPS;
 for (const [first, ...others] of groups) {
   say(`\n== ${[first, ...others].join(', beside it ')}`);
-  const beside = others.map((name) => timed(name, () => besides(name)));
+  const beside = others.map((name) => timed(name, () => inProcess(name)));
   await timed(first, STEPS[first]);
   await Promise.all(beside);
   if (results.some(({ code }) => code === 130)) {
@@ -116,7 +116,7 @@ async function timed(name, work) {
 }
 
 /** Runs a step in a process of its own, and shows what it said once it has ended. */
-async function besides(name) {
+async function inProcess(name) {
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), name], { cwd: root });
   const said = [];
   for (const stream of [child.stdout, child.stderr]) {
