@@ -111,7 +111,7 @@ export interface TuneResult {
   readonly effort: EffortOptions;
   /** Of the queries that it was measured with; that of others differs by about `error`. */
   readonly recall: number;
-  /** The standard error of that recall. A target is taken to be reached if it lies two of them below. */
+  /** The standard error of that recall. A target is taken to be reached if it lies one of them below. */
   readonly error: number;
   /** Vectors that a query was compared with, on average. */
   readonly candidates: number;

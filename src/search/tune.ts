@@ -146,8 +146,8 @@ async function leastEnough(
   return best;
 }
 
-/** Standard errors that a recall must lie above its target: other queries may be harder than those that were measured with. */
-const MARGIN = 2;
+/** Standard errors that a recall must lie above its target: other queries may be harder, or easier, than those that were measured with. */
+const MARGIN = 1;
 
 function reaches({ recall, error }: TuneResult, target: number): boolean {
   return recall - MARGIN * error >= target;
