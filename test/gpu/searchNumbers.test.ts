@@ -155,6 +155,8 @@ describe.each(BACKENDS)('on %s', (backend) => {
         const codes = await onBackend(backend, async () =>
           tf.tidy(() => family.hashTensor(tf.tensor(rows, [N, D]))).data(),
         );
+        const inRange = Array.from(codes).every((code) => code >= 0 && code < family.N);
+        expect(inRange, 'codes of the family').toBe(true);
         const different = family.hash(rows).filter((code, i) => code !== codes[i]).length;
         if (kind !== 'denormal') {
           expect(different, JSON.stringify(family.config)).toBeLessThanOrEqual(1);
