@@ -98,15 +98,19 @@ export interface TuneOptions {
   readonly targetRecall: number;
   /** @default 10 */
   readonly k?: number;
-  /** Queries to measure with. @default up to 500 of the vectors themselves, each without itself */
+  /**
+   * Queries to measure with: better where those to come are not like the vectors.
+   *
+   * @default up to 500 of the vectors themselves, each without itself
+   */
   readonly queries?: VectorInput;
 }
 
 /** What `tune` found. */
 export interface TuneResult {
   /**
-   * The least effort that reached the target, or the most there is, as options of a query: `maxCandidates` of a BinaryIndex,
-   * `probes` and `maxCandidates` of an LshIndex.
+   * The least effort that reached the target, or the most there is, as options of a query: `maxCandidates`, never fewer than
+   * k, and `probes` of an LshIndex.
    */
   readonly effort: EffortOptions;
   /** Of the queries that it was measured with; that of others differs by about `error`. */

@@ -83,7 +83,8 @@ export class Tuning {
     const measure = await this.measurement(index, store, k, given);
     const all = Math.max(1, store.count);
     const most = Math.min(all, this.most);
-    const found = await leastEnough(targetRecall, 1, most, (effort) => measure({ [this.lever]: effort }));
+    const least = this.lever === 'probes' ? 1 : k;
+    const found = await leastEnough(targetRecall, least, most, (effort) => measure({ [this.lever]: effort }));
     const { probes } = found.effort;
     return probes === undefined || !reaches(found, targetRecall)
       ? found
@@ -118,15 +119,15 @@ export class Tuning {
   }
 }
 
-/** Doubles a number until its effort is enough for a target, then halves the gap until it is just enough. */
+/** Doubles a number from `least` on until its effort is enough for a target, then halves the gap until it is just enough. */
 async function leastEnough(
   target: number,
-  first: number,
+  least: number,
   most: number,
   measure: (number: number) => Promise<TuneResult>,
 ): Promise<TuneResult> {
-  let low = 0;
-  let high = Math.min(first, most);
+  let high = Math.min(least, most);
+  let low = high - 1;
   let best = await measure(high);
   while (!reaches(best, target) && high < most) {
     low = high;

@@ -132,6 +132,16 @@ describe.each(Object.entries(hashed))('%s', (_name, make) => {
   });
 });
 
+test.each(Object.entries(hashed))('%s is tuned to compare as many as are asked for', async (_name, make) => {
+  const index = make();
+  await index.build(rows);
+  for (const k of [1, 10]) {
+    const { effort, recall } = await index.tune({ targetRecall: 0.05, k });
+    expect(recall).toBeGreaterThan(0.05);
+    expect(effort.maxCandidates).toBe(k);
+  }
+});
+
 test.each(Object.entries(hashed))('%s of no vectors is tuned to nothing', async (_name, make) => {
   const index = make();
   expect(await index.tune({ targetRecall: 0.9 })).toMatchObject({ recall: 1, error: 0, candidates: 0 });
