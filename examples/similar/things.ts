@@ -56,14 +56,15 @@ function svg(dots: Uint8Array): string {
 /** Passages of equally many words, as counts of words in a few bins, which words share at random. */
 function passages(most: number, asking: number): Things {
   const corpus = readCorpus(Number.POSITIVE_INFINITY);
-  const all = Math.min(most, Math.floor(corpus.words.length / WORDS));
+  const asked = Math.min(asking, ASKING);
+  const all = Math.min(most + asked, Math.floor(corpus.words.length / WORDS));
   const vectors = new Float32Array(all * BINS);
   for (let i = 0; i < all * WORDS; i++) {
     const word = Math.imul((corpus.words[i] as number) + 1, 2654435761) >>> 0;
     const bin = Math.floor(i / WORDS) * BINS + (word % BINS);
     vectors[bin] = (vectors[bin] as number) + (word & 0x10000 ? 1 : -1);
   }
-  const rows = all - Math.min(asking, ASKING);
+  const rows = all - asked;
   const show = (of: 'rows' | 'queries', i: number) => {
     const first = (of === 'rows' ? i : rows + i) * WORDS;
     const { year, name } = speechAt(corpus, first);
