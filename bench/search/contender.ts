@@ -6,6 +6,8 @@ export interface Data {
   readonly D: number;
   readonly rows: Float32Array;
   readonly queries: Float32Array;
+  /** Other queries of their kind, for indexes to be tuned with. */
+  readonly tuning: Float32Array;
   /** Bits of a code, corners of a code, tables, and what a query visits. */
   readonly hashing: {
     readonly bits: number;

@@ -425,6 +425,34 @@ const TINY = [
 const command = (...more: string[]) => ['scripts/gpu.mjs', 'bench/run.ts', ...TINY, ...more];
 
 describe('a real run', () => {
+  test('of the suite search measures every index on two sets, and signatures', async () => {
+    const [json, table] = [join(folder, 'search.json'), join(folder, 'search.md')];
+    const { code, stderr } = await run([
+      ...['scripts/gpu.mjs', 'bench/run.ts', '--suite', 'search', '--lengths', '2000', '--runs', '1'],
+      ...['--json', json, '--markdown', table],
+    ]);
+    expect(code, stderr.slice(-2000)).toBe(0);
+    const { neighbours, signatures } = JSON.parse(readFileSync(json, 'utf8'));
+    expect(signatures.length).toBeGreaterThanOrEqual(3);
+    const planted = neighbours.filter(({ data }: { data: string }) => data === 'planted, 2000 × 128');
+    const [binary, planes, polytopes, ...tuned] = planted;
+    expect(binary.recall).toBe(1);
+    expect(polytopes.recall).toBeGreaterThan(1.5 * planes.recall);
+    expect(tuned.map(({ name }: { name: string }) => name.slice(0, 20))).toEqual([
+      'BinaryIndex tuned to',
+      'LshIndex tuned to .9',
+    ]);
+    for (const { recall, candidates, queriesPerSecond, buildSeconds, bytesPerVector } of planted.slice(
+      0,
+      5,
+    )) {
+      expect(Math.min(recall, candidates, queriesPerSecond, buildSeconds, bytesPerVector)).toBeGreaterThan(0);
+    }
+    expect(readFileSync(table, 'utf8')).toContain(
+      '| planted, 2000 × 128 | BinaryIndex, 256 bits | 100.0 % |',
+    );
+  });
+
   test('of every suite measures what it says, right', { timeout: 300_000 }, async () => {
     const [json, html] = [join(folder, 'all.json'), join(folder, 'all.html')];
     const { code, stdout, stderr } = await run(
