@@ -37,16 +37,16 @@ const recordTogether: Recorder = (_device, encoder, passes) => {
   computePass.end();
 };
 
-let recorder: Recorder = recordTogether;
+/** The last one records. */
+const recorders = [recordTogether];
 
-/** Runs `during` with another recorder; used by the profiler. */
-export function withRecorder<T>(other: Recorder, during: () => T): T {
-  const before = recorder;
-  recorder = other;
+/** Records by another one until `during` has settled; used by the profiler. */
+export async function withRecorder<T>(other: Recorder, during: () => T | Promise<T>): Promise<T> {
+  recorders.push(other);
   try {
-    return during();
+    return await during();
   } finally {
-    recorder = before;
+    recorders.splice(recorders.indexOf(other), 1);
   }
 }
 
@@ -109,7 +109,7 @@ export class PassSequence {
         },
       };
     });
-    recorder(this.device, encoder, recorded);
+    (recorders.at(-1) as Recorder)(this.device, encoder, recorded);
   }
 
   private bind(

@@ -18,7 +18,7 @@ export interface ProfileOptions {
 
 /** The result of what was profiled, and the time of what it submitted; `String(profile)` is a table. */
 export interface Profile<T> {
-  /** What the call returned. */
+  /** What the call returned, or its promise resolved to. */
   readonly result: T;
   /** Every dispatch, in order. */
   readonly passes: readonly PassTime[];
@@ -36,7 +36,8 @@ export interface Profile<T> {
  * Runs `call` on tfjs's WebGPU backend with a timestamp before and after each of this package's
  * kernels: milliseconds, dispatches, counted operations and bytes of each, and its share of what the device
  * can do. Passes run one at a time meanwhile. The first call of a shape compiles: profile a later one.
- * tfjs's own kernels are not timed: see `tf.time()`.
+ * A call that returns a promise is waited for, and what else runs meanwhile is counted with it. tfjs's own kernels are
+ * not timed: see `tf.time()`.
  *
  * Operations are the useful ones, a multiply-add being two; bytes are those that a kernel has to read and
  * write at least. So a share can say how far a kernel is from perfect, and is above 1 only where a cache held
@@ -44,7 +45,10 @@ export interface Profile<T> {
  *
  * @throws Error where the backend is another, or its device has no timestamps; TypeError for what is no function.
  */
-export async function profile<T>(call: () => T, options: ProfileOptions = {}): Promise<Profile<T>> {
+export async function profile<T>(
+  call: () => T | Promise<T>,
+  options: ProfileOptions = {},
+): Promise<Profile<T>> {
   if (!onWebGPU() || !currentDevice().features.has('timestamp-query')) {
     throw new Error(
       'profile: needs the webgpu backend, on a device with the feature timestamp-query. Try useOwnDevice().',
@@ -58,7 +62,7 @@ export async function profile<T>(call: () => T, options: ProfileOptions = {}): P
   }
   const ceilings = options.ceilings ? await measureCeilings() : undefined;
   const pending: Promise<PassTime[]>[] = [];
-  const result = withRecorder(timing(pending), call);
+  const result = await withRecorder(timing(pending), call);
   const passes = (await Promise.all(pending).catch(refuse)).flat();
   const kernels = kernelTimes(passes, ceilings);
   const milliseconds = kernels.reduce((sum, kernel) => sum + kernel.milliseconds, 0);

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { lshAttention, plan } from '../../src/index.js';
+import { BruteForceIndex } from '../../src/search/index.js';
 import { currentDevice } from '../../src/webgpu/backend.js';
 import { measureCeilings } from '../../src/webgpu/ceilings.js';
 import { profile } from '../../src/webgpu/profile.js';
@@ -26,6 +27,21 @@ test('a profile has the passes of the plan, with its counts, and the result', as
   expect(String(found)).toMatch(/attend\/forward.*\n[\s\S]*ceilings: \d/);
   expect(await found.result.data()).toEqual(await expected.data());
   tf.dispose([qk, expected, found.result]);
+});
+
+test('a profile waits for a promise, and takes nothing that comes after', async () => {
+  const index = new BruteForceIndex({ D: 8 });
+  await index.build(new Float32Array(800).map((_, i) => Math.sin(i)));
+  const query = (n: number) => index.query(new Float32Array(n * 8).fill(1), { k: 3 });
+  const expected = await query(9);
+  const [many, few] = await Promise.all([profile(() => query(9)), profile(() => query(1))]);
+  expect(many.result).toEqual(expected);
+  expect(few.result.ids).toEqual(expected.ids.subarray(0, 3));
+  const names = [...many.passes, ...few.passes].map(({ kernel }) => kernel).sort();
+  expect(names).toEqual(['search/compare', 'search/rerank', 'search/topk', 'search/topk']);
+  await expect(profile(() => Promise.reject(new Error('mine')))).rejects.toThrow('mine');
+  await query(9);
+  expect((await profile(() => 0)).passes).toEqual([]);
 });
 
 describe('ceilings', () => {
