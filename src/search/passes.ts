@@ -6,11 +6,19 @@ import type { Program } from '../webgpu/program.js';
 import { searchKernels } from './kernels.js';
 import type { Metric } from './options.js';
 
-/** Values that a workgroup of search/topk sorts. */
-const TILE = 1024;
-/** Most neighbours that the passes find: two tiles' best fit into one. */
-export const MOST_NEIGHBOURS = TILE / 2;
+/** Values that a workgroup of search/topk takes at a time. */
+const STEP = 512;
+/** Most neighbours that the passes find: so many stay while as many come. */
+export const MOST_NEIGHBOURS = STEP;
+/** Values that a workgroup of search/topk walks over: at least what leaves half of them, at most what takes long. */
+const SEGMENT = [2 * STEP, 32 * STEP] as const;
+/** Workgroups that keep a GPU busy. */
+const BUSY = 256;
 const LANES = 64;
+/** Vectors and queries that a workgroup of search/compare compares. */
+const TILE = { rows: 64, queries: 32 };
+/** Queries for which a tile of them is worth its while. */
+const TILED = 8;
 const WORD = 4;
 const METRICS: Readonly<Record<Metric, number>> = { euclidean: 0, cosine: 1, innerProduct: 2 };
 
@@ -67,7 +75,9 @@ export function searchProgram(shape: SearchShape): Program {
         passes: [
           ...(codes ? shape.parts.map((_, i) => hammingPass(shape, i, codes)) : []),
           ...sorted,
-          ...shape.parts.map((_, i) => rerankPass(shape, i, width)),
+          ...shape.parts.map((_, i) =>
+            codes === undefined && queries >= TILED ? comparePass(shape, i) : rerankPass(shape, i, width),
+          ),
           ...passes,
         ],
       },
@@ -91,6 +101,30 @@ function hammingPass(
   };
 }
 
+/** Vectors of a part beside all queries. */
+function comparePass(
+  { slots, queries, vectors, half, metric, rowScale, parts }: SearchShape,
+  i: number,
+): Pass {
+  const { first, count } = parts[i] as PartRange;
+  const tiles = Math.ceil(count / TILE.rows);
+  return {
+    kernel: 'search/compare',
+    constants: { HALF: Number(half), METRIC: METRICS[metric] },
+    sizes: {},
+    params: { slots, firstSlot: first, partSlots: count, queries, vectors, tiles, rowScale },
+    aliases: { rows: `rows${i}` },
+    workgroups: tiles * Math.ceil(queries / TILE.queries),
+    operations: operationsOf(metric, count * queries, vectors, half),
+  };
+}
+
+/** Those of distances between as many pairs. */
+function operationsOf(metric: Metric, pairs: number, vectors: number, half: boolean): number {
+  return (metric === 'innerProduct' ? 2 : 3) * pairs * vectors * (half ? 8 : 4);
+}
+
+/** Vectors of a part beside a query: all, or those of its list. */
 function rerankPass(shape: SearchShape, i: number, width: number): Pass {
   const { slots, queries, vectors, half, metric, rowScale, codes } = shape;
   const { first, count } = shape.parts[i] as PartRange;
@@ -106,7 +140,7 @@ function rerankPass(shape: SearchShape, i: number, width: number): Pass {
     },
     aliases: { rows: `rows${i}`, lists: listed ? 'index' : 'unused' },
     workgroups: tiles * queries,
-    operations: 3 * tiles * LANES * queries * vectors * (half ? 8 : 4),
+    operations: operationsOf(metric, (listed ? width : count) * queries, vectors, half),
   };
 }
 
@@ -116,7 +150,9 @@ function topPasses({ slots, queries, k, codes }: SearchShape, all: number) {
   const lists: number[] = [];
   let width = all;
   for (let level = 0; ; level++) {
-    const tiles = Math.ceil(width / TILE);
+    const even = STEP * Math.ceil((width * queries) / BUSY / STEP);
+    const segment = Math.min(SEGMENT[1], Math.max(SEGMENT[0], even));
+    const segments = Math.ceil(width / segment);
     const [from, to] = level % 2 === 1 ? ['A', 'B'] : ['B', 'A'];
     const source =
       level === 0
@@ -130,15 +166,14 @@ function topPasses({ slots, queries, k, codes }: SearchShape, all: number) {
         width,
         pitch: level === 0 ? slots : width,
         listed: Number(level > 0 || codes !== undefined),
-        k,
-        tiles,
+        ...{ k, segment, segments },
       },
-      aliases: { ...source, bestValues: `values${to}`, bestSlots: tiles === 1 ? 'best' : `slots${to}` },
-      workgroups: tiles * queries,
+      aliases: { ...source, bestValues: `values${to}`, bestSlots: segments === 1 ? 'best' : `slots${to}` },
+      workgroups: segments * queries,
     });
-    width = tiles * k;
+    width = segments * k;
     lists.push(width);
-    if (tiles === 1) {
+    if (segments === 1) {
       break;
     }
   }

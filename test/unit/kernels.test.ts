@@ -59,14 +59,16 @@ const DENSE_PLANS = (['DenseAttention', 'DenseAttentionGradient'] as const).flat
 );
 const SEARCH_PROGRAMS = (['euclidean', 'cosine', 'innerProduct'] as const).flatMap((metric) =>
   [false, true].flatMap((half) =>
-    [undefined, { vectors: 2, bits: 256, width: 200 }].map((codes) =>
-      searchProgram({
-        ...{ slots: 3000, queries: 4, vectors: 5, half, metric, rowScale: 1, k: 10, ...(codes && { codes }) },
-        parts: [
-          { first: 0, count: 2000 },
-          { first: 2000, count: 1000 },
-        ],
-      }),
+    [undefined, { vectors: 2, bits: 256, width: 200 }].flatMap((codes) =>
+      [4, 40].map((queries) =>
+        searchProgram({
+          ...{ slots: 3000, queries, vectors: 5, half, metric, rowScale: 1, k: 10, ...(codes && { codes }) },
+          parts: [
+            { first: 0, count: 2000 },
+            { first: 2000, count: 1000 },
+          ],
+        }),
+      ),
     ),
   ),
 );
