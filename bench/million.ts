@@ -1,6 +1,6 @@
 /**
- * npm run gpu -- bench/million.ts [vectors]: a BinaryIndex of a million vectors of 128 16-bit floats on the GPU. Builds,
- * asks 64 queries that lie beside known vectors, and says whether they were found.
+ * npm run gpu -- bench/million.ts [vectors] [queries]: a BinaryIndex of a million vectors of 128 16-bit floats on the GPU.
+ * Builds, asks 64 queries that lie beside known vectors, and says whether they were found.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { useWebGPU } from 'tfjs-lsh-attention/node';
@@ -10,8 +10,7 @@ import { say } from '../examples/output/terminal.js';
 
 await useWebGPU();
 const D = 128;
-const QUERIES = 64;
-const n = Number(process.argv[2] ?? 1_000_000);
+const [n, asked] = [Number(process.argv[2] ?? 1_000_000), Number(process.argv[3] ?? 64)];
 
 let state = 7;
 const next = () => {
@@ -22,9 +21,9 @@ const rows = new Float32Array(n * D);
 for (let i = 0; i < rows.length; i++) {
   rows[i] = next();
 }
-const wanted = Int32Array.from({ length: QUERIES }, (_, i) => Math.floor((i * n) / QUERIES));
+const wanted = Int32Array.from({ length: asked }, (_, i) => Math.floor((i * n) / asked));
 const queries = Float32Array.from(
-  { length: QUERIES * D },
+  { length: asked * D },
   (_, i) => (rows[(wanted[Math.floor(i / D)] as number) * D + (i % D)] as number) + 0.2 * next(),
 );
 
@@ -36,8 +35,8 @@ for (const run of ['first', 'second']) {
   start = performance.now();
   const { ids, k } = await index.query(queries, { k: 10 });
   const found = wanted.filter((id, i) => ids[i * k] === id).length;
-  say(`${run} batch of ${QUERIES} queries: ${seconds()} s, ${found} of ${QUERIES} found`);
-  if (found < QUERIES) {
+  say(`${run} batch of ${asked} queries: ${seconds()} s, ${found} of ${asked} found`);
+  if (found < asked) {
     process.exitCode = 1;
   }
 }

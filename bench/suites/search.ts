@@ -1,8 +1,12 @@
-/** The suite `search`: indexes beside HNSW, and signatures, on the processor, in one process, queries in one batch. */
+/**
+ * The suite `search`: indexes beside HNSW, and signatures, on the processor, in one process, queries in one batch; and what
+ * the GPU's kernels make of the same.
+ */
 import '@tensorflow/tfjs-backend-cpu';
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { useWebGPU } from 'tfjs-lsh-attention/node';
 import {
   BinaryIndex,
   BruteForceIndex,
@@ -41,6 +45,7 @@ interface Row {
 
 /** @returns the exit code. */
 export async function benchSearch({ runs, lengths, json, markdown }: BenchOptions): Promise<number> {
+  const { description: adapter } = await useWebGPU();
   await tf.setBackend('cpu');
   progress('signatures');
   const signatures = await benchSignatures(runs);
@@ -51,8 +56,8 @@ export async function benchSearch({ runs, lengths, json, markdown }: BenchOption
     say(`\n${neighbourTable(rows)}`);
     neighbours.push(...rows);
     for (const [path, content] of [
-      [json, `${JSON.stringify({ neighbours, signatures }, null, 2)}\n`],
-      [markdown, `${neighbourTable(neighbours)}\n${signatureTable(signatures)}`],
+      [json, `${JSON.stringify({ adapter, neighbours, signatures }, null, 2)}\n`],
+      [markdown, `WebGPU: ${adapter}\n\n${neighbourTable(neighbours)}\n${signatureTable(signatures)}`],
     ] as const) {
       if (path !== undefined) {
         writeFileSync(resolve(process.env.INIT_CWD ?? '.', path), content);
@@ -130,15 +135,15 @@ async function measured(data: Data, runs: number): Promise<Row[]> {
 function ours({ D, hashing: { bits, corners, tables, effort } }: Data): Contender[] {
   const of = (
     name: string,
-    index: BinaryIndex | LshIndex,
-    { targetRecall, ...given }: EffortOptions,
+    index: BruteForceIndex | BinaryIndex | LshIndex,
+    { targetRecall, ...given }: EffortOptions = {},
   ): Contender => {
     let effort = given;
     return {
       name,
       async build({ rows, tuning: queries }) {
         await index.build(rows);
-        if (targetRecall !== undefined) {
+        if (targetRecall !== undefined && 'tune' in index) {
           ({ effort } = await index.tune({ targetRecall, queries }));
         }
         return { bytes: index.stats().bytes };
@@ -158,7 +163,24 @@ function ours({ D, hashing: { bits, corners, tables, effort } }: Data): Contende
     of(`LshIndex, cross-polytopes, ${visiting}`, new LshIndex({ D, family }), effort),
     of('BinaryIndex tuned to .9 (build with tune)', new BinaryIndex({ D }), { targetRecall: 0.9 }),
     of('LshIndex tuned to .9 (build with tune)', planes(), { targetRecall: 0.9 }),
+    onWebGPU(of('BinaryIndex, 256 bits', new BinaryIndex({ D }), { maxCandidates: 200 })),
+    onWebGPU(of('BruteForceIndex', new BruteForceIndex({ D }))),
   ];
+}
+
+/** The same on the GPU; all others are asked on the processor. */
+function onWebGPU({ name, build, query }: Contender): Contender {
+  const there =
+    <A extends unknown[], T>(call: (...args: A) => Promise<T>) =>
+    async (...args: A): Promise<T> => {
+      await tf.setBackend('webgpu');
+      try {
+        return await call(...args);
+      } finally {
+        await tf.setBackend('cpu');
+      }
+    };
+  return { name: `${name}, on WebGPU`, ...(build && { build: there(build) }), query: there(query) };
 }
 
 function neighbourTable(rows: readonly Row[]): string {
