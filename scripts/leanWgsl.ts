@@ -31,17 +31,17 @@ export function lean(code: string, short: Names): string {
 }
 
 /**
- * Short names for long ones, those that save most first: one for the same name in all kernels, so that texts which are
+ * Short names for long ones, the commonest first: one for the same name in all kernels, so that texts which are
  * alike stay alike, and none that any kernel has. So what a name means where it is declared twice does not change.
  */
 export function shortNames(codes: readonly string[]): Names {
   const kernels = codes.map(withoutComments);
   const names = (code: string) => Array.from(code.matchAll(WORD), ([name]) => name);
-  const saved = new Map<string, number>();
+  const counts = new Map<string, number>();
   for (const code of kernels) {
     const kept = namesToKeep(code);
     for (const name of names(code).filter((one) => one.length > 2 && !kept.has(one))) {
-      saved.set(name, (saved.get(name) ?? 0) + name.length - 1);
+      counts.set(name, (counts.get(name) ?? 0) + 1);
     }
   }
   const taken = new Set(kernels.flatMap(names));
@@ -49,7 +49,7 @@ export function shortNames(codes: readonly string[]): Names {
   // No word of the language is a letter and a digit.
   const made = ['', ...'0123456789'].flatMap((digit) => letters.map((letter) => letter + digit));
   const free = made.filter((name) => !taken.has(name));
-  const long = [...saved].sort(([, a], [, b]) => b - a);
+  const long = [...counts].sort(([, a], [, b]) => b - a);
   return new Map(long.map(([name], i) => [name, free[i] ?? name]));
 }
 

@@ -37,16 +37,19 @@ const recordTogether: Recorder = (_device, encoder, passes) => {
   computePass.end();
 };
 
-/** The last one records. */
-const recorders = [recordTogether];
+let recorder: Recorder = recordTogether;
+/** Those that have been asked to record and not yet to stop; the last one does. */
+const others: Recorder[] = [];
 
 /** Records by another one until `during` has settled; used by the profiler. */
 export async function withRecorder<T>(other: Recorder, during: () => T | Promise<T>): Promise<T> {
-  recorders.push(other);
+  others.push(other);
+  recorder = other;
   try {
     return await during();
   } finally {
-    recorders.splice(recorders.indexOf(other), 1);
+    others.splice(others.indexOf(other), 1);
+    recorder = others.at(-1) ?? recordTogether;
   }
 }
 
@@ -109,7 +112,7 @@ export class PassSequence {
         },
       };
     });
-    (recorders.at(-1) as Recorder)(this.device, encoder, recorded);
+    recorder(this.device, encoder, recorded);
   }
 
   private bind(
