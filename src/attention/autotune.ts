@@ -1,4 +1,4 @@
-import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import { Door } from '../door.js';
 import { currentDevice, onWebGPU } from '../webgpu/backend.js';
@@ -50,13 +50,16 @@ export interface TuningReport {
  * fastest of each from now on. Results differ from variant to variant by rounding alone; for one variant
  * they are the same to the last bit, so fix the choice by {@link useTuning} where that matters.
  *
- * @throws Error where the backend is another; RangeError for what no call accepts.
+ * @throws Error where the backend is another, or tfjs has no gradients; RangeError for what no call accepts.
  */
 export async function autotune(options: AutotuneOptions = {}): Promise<TuningReport> {
   const door = new AttentionDoor('autotune');
   door.known(options, NAMES);
   door.callback('onProgress', options.onProgress);
   const device = deviceFor(door);
+  if (tf.getGradient('Reshape') === undefined) {
+    throw door.failure("tfjs has no gradients of its ops yet. Import '@tensorflow/tfjs-layers' first.");
+  }
   const H = door.integer('heads', options.heads ?? 8, 1);
   const L = door.integer('length', options.length ?? 2048, 1);
   const depth = door.integer('depth', options.depth ?? 64, 1);
@@ -129,12 +132,7 @@ type Call = (qk: Tensor, v: Tensor) => Tensor;
 const gradientOf =
   (attend: Call): Call =>
   (qk, v) =>
-    tf.add(
-      ...(tf.grads((q, w) => tf.sum(attend(q as Tensor, w as Tensor)) as Scalar)([qk, v]) as [
-        Tensor,
-        Tensor,
-      ]),
-    );
+    tf.add(...(tf.grads(attend as (...args: Tensor[]) => Tensor)([qk, v], v) as [Tensor, Tensor]));
 
 const CALLS: Readonly<Record<Family, Call>> = {
   'attend/forward': (qk, v) => lshAttention(qk, v),

@@ -19,6 +19,16 @@ afterEach(async () => {
 });
 
 describe('autotune', () => {
+  test('says where gradients come from, where there are none', async () => {
+    const gradient = tf.getGradient('Reshape');
+    tf.unregisterGradient('Reshape');
+    try {
+      await expect(autotune(QUICK)).rejects.toThrow(/autotune: .*Import '@tensorflow\/tfjs-layers'/);
+    } finally {
+      tf.registerGradient(gradient);
+    }
+  });
+
   test('measures every variant that the device can run, takes the fastest, leaves no tensor', async () => {
     const before = tf.memory().numTensors;
     const steps: string[] = [];
