@@ -190,8 +190,9 @@ function largestOf(values: StoredValues): number {
     return LARGEST_FLOAT16;
   }
   let largest = 0;
-  for (const x of values) {
-    largest = Math.max(largest, Math.abs(x));
+  // Numbers of an iterator would take ten times as long.
+  for (let i = 0; i < values.length; i++) {
+    largest = Math.max(largest, Math.abs(values[i] as number));
   }
   return largest;
 }

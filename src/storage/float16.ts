@@ -3,6 +3,11 @@
 /** Finite numbers from here up become infinite as 16-bit floats: half a step above the largest, 65504. */
 export const FLOAT16_OVERFLOW = 65520;
 
+/** Patterns of float32: 2^-14, from which 16-bit floats are normal; 2^16; infinity; 0.5; and what exponents differ by. */
+const [SMALLEST_NORMAL, TOO_LARGE, INFINITE, HALF, REBIASED] = [
+  0x38800000, 0x47800000, 0x7f800000, 0x3f000000, 0x38000000,
+];
+
 let table: Float32Array | undefined;
 
 /** The float32 of each 16-bit pattern: all are exact. */
@@ -29,7 +34,19 @@ export function encodeFloat16(values: Float32Array | Float64Array): Uint16Array<
   for (let i = 0; i < values.length; i++) {
     number[0] = values[i] as number;
     const pattern = bits[0] as number;
-    patterns[i] = ((pattern >>> 16) & 0x8000) | magnitude(number[0] as number, pattern);
+    const magnitude = pattern & 0x7fffffff;
+    let half = 0x7e00; // not a number
+    if (magnitude < SMALLEST_NORMAL) {
+      // From 0.5 up float32 has the steps of the subnormal numbers.
+      number[0] = Math.abs(number[0] as number) + 0.5;
+      half = (bits[0] as number) - HALF;
+    } else if (magnitude < TOO_LARGE) {
+      // The exponent is another's, and 13 bits are rounded away: half a step, less one where the last that stays is even.
+      half = (magnitude - REBIASED + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
+    } else if (magnitude <= INFINITE) {
+      half = 0x7c00;
+    }
+    patterns[i] = ((pattern >>> 16) & 0x8000) | half;
   }
   return patterns;
 }
@@ -42,21 +59,4 @@ function float16(pattern: number): number {
     return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
   }
   return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
-}
-
-/** The lower 15 bits of the 16-bit float nearest to a float32 of this pattern. */
-function magnitude(value: number, pattern: number): number {
-  if (Number.isNaN(value)) {
-    return 0x7e00;
-  }
-  const absolute = Math.abs(value);
-  if (absolute >= FLOAT16_OVERFLOW) {
-    return 0x7c00;
-  }
-  // Subnormal numbers have the steps of the smallest normal ones.
-  const exponent = Math.max(-14, ((pattern >>> 23) & 255) - 127);
-  // Around 2^52 numbers are whole, and a sum is rounded to the nearest, ties to even.
-  const steps = absolute / 2 ** (exponent - 10) + 2 ** 52 - 2 ** 52;
-  // 2048 steps carry into the exponent, and fewer than 1024 are subnormal.
-  return (exponent + 14) * 1024 + steps;
 }
