@@ -9,14 +9,10 @@ export type Family = (typeof FAMILIES)[number];
 /** Variants by family, as an autotuner found them. */
 export type Tuning = Readonly<Partial<Record<Family, Variant>>>;
 
-/** Shapes of tiles, the likeliest first: smaller ones load more for each product, and hold less in registers. */
-const TILES: readonly Variant[] = [
-  { subgroup: false, rows: 4, keys: 64 },
-  { subgroup: false, rows: 4, keys: 32 },
-  { subgroup: false, rows: 2, keys: 64 },
-];
-/** The gradients' kernels hold more, and have one shape. */
-const GRADIENT_TILES: readonly Variant[] = [{ subgroup: false, rows: 4, keys: 32 }];
+/** Shapes of tiles: smaller ones load more for each product, and hold less in registers. */
+const WIDE: Variant = { subgroup: false, rows: 4, keys: 64 };
+const SMALL: Variant = { subgroup: false, rows: 4, keys: 32 };
+const FLAT: Variant = { subgroup: false, rows: 2, keys: 64 };
 
 /** Subgroups hold whole rows in registers: deeper rows do not fit. */
 const DEEPEST = 64;
@@ -31,22 +27,20 @@ const LEAST_SUBGROUP = 8;
  * The variants of a family that a device can run, the likeliest first. Two rows a lane halve the
  * shuffles of each, but take more registers than a GPU has: only where registers spill to a cache. The
  * gradient of LSH attention has twice the registers and gains nothing there, but compiles twice as long.
- * On a hardware GPU the gradients' registers spill: with subgroups they take twice as long as tiles (H200).
+ * On a hardware GPU the gradients' registers spill: with subgroups they take twice as long as tiles, whose shape is one.
+ * There dense attention is faster by tiles too, and tiles of fewer keys are the faster ones (H200).
  */
 export function variantsOf(
   family: Family,
   { D, E }: Shape,
   { subgroupSize, software }: DeviceTraits,
 ): Variant[] {
-  const forward = family === 'attend/forward' || family === 'dense/forward';
-  const tiles = forward ? TILES : GRADIENT_TILES;
+  const gradient = family === 'attend/backward' || family === 'dense/backward';
+  const tiles = gradient ? [SMALL] : software ? [WIDE, SMALL, FLAT] : [SMALL, WIDE, FLAT];
   const fits = subgroupSize >= LEAST_SUBGROUP && LANES % subgroupSize === 0 && Math.max(D, E) <= DEEPEST;
-  if (!fits) {
-    return [...tiles];
-  }
   const rows = software && family !== 'attend/backward' ? [2, 1] : [1, 2];
-  const subgroups = rows.map((count) => ({ subgroup: true, rows: count }));
-  return software || forward ? [...subgroups, ...tiles] : [...tiles, ...subgroups];
+  const subgroups = fits ? rows.map((count) => ({ subgroup: true, rows: count })) : [];
+  return software || family === 'attend/forward' ? [...subgroups, ...tiles] : [...tiles, ...subgroups];
 }
 
 /** The variant of a family for a shape: the tuned one where the device can run it, else the likeliest. */

@@ -7,25 +7,37 @@ export interface BufferPool {
   numFreeBuffers: number;
   readonly numBytesUsed: number;
   numBytesAllocated: number;
+  acquireBuffer(size: number, usage: number, mapped?: boolean, reuse?: boolean): GPUBuffer;
   releaseBuffer(buffer: GPUBuffer, reuse?: boolean): void;
 }
 
 /** Bytes that may be spare whatever is in use. */
 const LEAST_SPARE = 2 ** 26;
 
-/** Most bytes in use at once, as far as was seen. */
-const peaks = new WeakMap<BufferPool, number>();
+/** Most bytes in use at once: watched, since much comes and goes between the calls of this package. */
+const peaks = new WeakMap<BufferPool, { bytes: number }>();
 
 /**
  * Empties the pool where it keeps more than twice of what was ever in use at once: what repeats a few shapes, as
  * training does, never gets there.
  */
 export function boundPool(pool: BufferPool): void {
-  const peak = Math.max(pool.numBytesUsed, peaks.get(pool) ?? 0);
-  peaks.set(pool, peak);
-  if (pool.numBytesAllocated - pool.numBytesUsed > 2 * peak + LEAST_SPARE) {
+  const peak = peaks.get(pool) ?? watched(pool);
+  if (pool.numBytesAllocated - pool.numBytesUsed > 2 * peak.bytes + LEAST_SPARE) {
     emptyPool(pool);
   }
+}
+
+function watched(pool: BufferPool): { readonly bytes: number } {
+  const peak = { bytes: pool.numBytesUsed };
+  const { acquireBuffer } = pool;
+  pool.acquireBuffer = (...args) => {
+    const buffer = acquireBuffer.apply(pool, args);
+    peak.bytes = Math.max(peak.bytes, pool.numBytesUsed);
+    return buffer;
+  };
+  peaks.set(pool, peak);
+  return peak;
 }
 
 /** Buffers that may never have been had, and the pools that do not take them back. */

@@ -197,6 +197,29 @@ describe.runIf(BACKENDS.includes('webgpu'))('little memory', () => {
     }
   });
 
+  test('buffers of large operations between calls stay for the next time', async () => {
+    const restore = await freshBackend();
+    try {
+      const once = () =>
+        tf.tidy(() => {
+          const x = tf.zeros([2, 2 ** 24]); // 128 MiB, 64 of them in one tensor more
+          const large = tf.add(tf.sum(x, 1), tf.sum(tf.square(x), 1));
+          const qk = tf.zeros([64, 16]);
+          return tf.add(tf.sum(large), tf.sum(lshAttention(qk, qk, { chunkLength: 16, numHashes: 1 })));
+        });
+      const allocated = () => {
+        once().dispose();
+        return pool().numBytesAllocated;
+      };
+      allocated(); // from its first call on it is known what is in use
+      const second = allocated();
+      expect(second).toBeGreaterThan(2 ** 27);
+      expect([allocated(), allocated()]).toEqual([second, second]);
+    } finally {
+      await restore();
+    }
+  });
+
   describe('small bindings', () => {
     const D = 6;
     const rows = normals(900 * D, 1, false);
