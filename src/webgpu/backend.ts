@@ -20,8 +20,10 @@ interface Opened {
 /** The name under which tfjs knows its WebGPU backend. */
 export const BACKEND = 'webgpu';
 
-/** Scratch up to this size goes back to tfjs's pool, which keys buffers by exact size and never shrinks. */
-const POOLED_BYTES = 2 ** 22;
+/** Scratch up to this size goes back to tfjs's pool: a GPU takes long to find room for so much. */
+const POOLED_BYTES = 2 ** 26;
+/** Up to this size it is rounded up, so that the sizes in the pool are few. */
+const ROUNDED_BYTES = 2 ** 22;
 
 /** Whether operations run on tfjs's WebGPU backend now. */
 export function onWebGPU(): boolean {
@@ -156,8 +158,8 @@ export class BufferScope {
   /** A buffer of at least `bytes`, its contents undefined. */
   scratch(bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
     const pooled = bytes <= POOLED_BYTES;
-    // Powers of two keep the number of sizes in the pool small.
-    const size = pooled ? 2 ** Math.max(4, Math.ceil(Math.log2(bytes))) : Math.ceil(bytes / 4) * 4;
+    const size =
+      bytes <= ROUNDED_BYTES ? 2 ** Math.max(4, Math.ceil(Math.log2(bytes))) : Math.ceil(bytes / 4) * 4;
     const buffer = this.backend.bufferManager.acquireBuffer(size, usage, false, pooled);
     this.scratches.push({ buffer, pooled });
     return buffer;

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, describe, expect, test } from 'vitest';
 import { autotune, useTuning } from '../../src/attention/autotune.js';
-import { FAMILIES, variantsOf } from '../../src/attention/variants.js';
+import { FAMILIES, type Family, variantsOf } from '../../src/attention/variants.js';
 import { denseAttention } from '../../src/index.js';
 import { currentDevice } from '../../src/webgpu/backend.js';
 import { DEFAULT_TRAITS, setTuning, traitsOf, tuningOf } from '../../src/webgpu/traits.js';
@@ -101,18 +101,20 @@ describe('variants', () => {
   const shape = { B: 1, H: 1, L: 64, D: 64, E: 64 };
 
   test('subgroups of a fixed size, and rows that fit', () => {
-    const of = (traits: object, depth = 64) =>
-      variantsOf('attend/forward', { ...shape, D: depth }, { ...DEFAULT_TRAITS, ...traits });
+    const of = (traits: object, depth = 64, family: Family = 'attend/forward') =>
+      variantsOf(family, { ...shape, D: depth }, { ...DEFAULT_TRAITS, ...traits });
     const tiles = [
-      { subgroup: false, rows: 4, keys: 64 },
       { subgroup: false, rows: 4, keys: 32 },
+      { subgroup: false, rows: 4, keys: 64 },
       { subgroup: false, rows: 2, keys: 64 },
     ];
     expect(of({})).toEqual(tiles);
+    expect(of({ software: true })[0]).toEqual(tiles[1]);
     expect(of({ subgroupSize: 4 })).toEqual(tiles);
     expect(of({ subgroupSize: 32 })[0]).toEqual({ subgroup: true, rows: 1 });
     expect(of({ subgroupSize: 8, software: true })[0]).toEqual({ subgroup: true, rows: 2 });
     expect(of({ subgroupSize: 32 }).slice(-3)).toEqual(tiles);
     expect(of({ subgroupSize: 32 }, 256)).toEqual(tiles);
+    expect(of({ subgroupSize: 32 }, 64, 'dense/forward').slice(0, 3)).toEqual(tiles);
   });
 });
