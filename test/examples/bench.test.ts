@@ -435,18 +435,20 @@ describe('a real run', () => {
     const { neighbours, signatures } = JSON.parse(readFileSync(json, 'utf8'));
     expect(signatures.length).toBeGreaterThanOrEqual(3);
     const planted = neighbours.filter(({ data }: { data: string }) => data === 'planted, 2000 × 128');
-    const [binary, planes, polytopes, ...tuned] = planted;
-    expect(binary.recall).toBe(1);
+    const [binary, planes, polytopes, tunedBinary, tunedTables, onWebGPU, exact] = planted;
+    expect([binary.recall, onWebGPU.recall, exact.recall]).toEqual([1, 1, 1]);
     expect(polytopes.recall).toBeGreaterThan(1.5 * planes.recall);
-    expect(tuned.map(({ name }: { name: string }) => name.slice(0, 20))).toEqual([
-      'BinaryIndex tuned to',
-      'LshIndex tuned to .9',
+    expect([tunedBinary.name, tunedTables.name]).toEqual([
+      'BinaryIndex tuned to .9 (build with tune)',
+      'LshIndex tuned to .9 (build with tune)',
     ]);
-    for (const { recall, candidates, queriesPerSecond, buildSeconds, bytesPerVector } of planted.slice(
-      0,
-      5,
-    )) {
-      expect(Math.min(recall, candidates, queriesPerSecond, buildSeconds, bytesPerVector)).toBeGreaterThan(0);
+    expect(tunedTables.candidates).toBeLessThan(exact.candidates / 2);
+    expect([onWebGPU.name, exact.name]).toEqual([
+      'BinaryIndex, 256 bits, on WebGPU',
+      'BruteForceIndex, on WebGPU',
+    ]);
+    for (const { candidates, queriesPerSecond, buildSeconds, bytesPerVector } of planted.slice(0, 7)) {
+      expect(Math.min(candidates, queriesPerSecond, buildSeconds, bytesPerVector)).toBeGreaterThan(0);
     }
     expect(readFileSync(table, 'utf8')).toContain(
       '| planted, 2000 × 128 | BinaryIndex, 256 bits | 100.0 % |',
