@@ -90,20 +90,21 @@ fn stageTiles(firstRow: u32, firstQuery: u32, firstQuarter: u32, lane: u32) {
   }
 }
 
-/// Of 4 vectors and 4 queries.
-fn compareFour(sums: mat4x4f, x: vec4f, q: vec4f) -> mat4x4f {
+/// One number more of four vectors, and of a query.
+fn accumulate(sums: vec4f, x: vec4f, q: f32) -> vec4f {
   if (METRIC == 0u) {
-    let a = x - q.x;
-    let b = x - q.y;
-    let c = x - q.z;
-    let d = x - q.w;
-    return mat4x4f(fma(a, a, sums[0]), fma(b, b, sums[1]), fma(c, c, sums[2]), fma(d, d, sums[3]));
+    return fma(x - q, x - q, sums);
   }
+  return fma(x, vec4f(q), sums);
+}
+
+/// Likewise of four queries.
+fn compareFour(sums: mat4x4f, x: vec4f, q: vec4f) -> mat4x4f {
   return mat4x4f(
-    fma(x, vec4f(q.x), sums[0]),
-    fma(x, vec4f(q.y), sums[1]),
-    fma(x, vec4f(q.z), sums[2]),
-    fma(x, vec4f(q.w), sums[3]),
+    accumulate(sums[0], x, q.x),
+    accumulate(sums[1], x, q.y),
+    accumulate(sums[2], x, q.z),
+    accumulate(sums[3], x, q.w),
   );
 }
 
@@ -166,8 +167,10 @@ fn main(
     upper += upperPart;
     workgroupBarrier();
   }
+  let local = firstRow + 4u * mine;
   for (var q = 0u; q < 4u; q++) {
-    writeFour(firstQuery + 4u * asked + q, firstRow + 4u * mine, lower[q], lowerSquares);
-    writeFour(firstQuery + 4u * asked + q, firstRow + 32u + 4u * mine, upper[q], upperSquares);
+    let query = firstQuery + 4u * asked + q;
+    writeFour(query, local, lower[q], lowerSquares);
+    writeFour(query, local + 32u, upper[q], upperSquares);
   }
 }

@@ -46,6 +46,13 @@ fn add(sums: Sums, x: vec4f, q: vec4f) -> Sums {
   return Sums(sums.product + row * q, sums.square + row * row);
 }
 
+fn comparison(product: f32, square: f32) -> f32 {
+  if (METRIC == 1u) {
+    return select(0.0, -product / sqrt(square), square > 0.0);
+  }
+  return select(product, -product, METRIC == 2u);
+}
+
 @compute @workgroup_size(64)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -86,12 +93,5 @@ fn main(
   }
   let product = sums.product.x + sums.product.y + (sums.product.z + sums.product.w);
   let square = sums.square.x + sums.square.y + (sums.square.z + sums.square.w);
-  var value = product;
-  if (METRIC == 1u) {
-    value = select(0.0, -product / sqrt(square), square > 0.0);
-  }
-  if (METRIC == 2u) {
-    value = -product;
-  }
-  values[query * params.width + place] = select(LARGEST, value, allowed[slot] != 0u);
+  values[query * params.width + place] = select(LARGEST, comparison(product, square), allowed[slot] != 0u);
 }
