@@ -19,12 +19,17 @@ export interface RowSpec {
   readonly dtype: OutputSpec['dtype'];
 }
 
+/** Rows of float32. */
+export function floatRows(...axes: number[]): RowSpec {
+  return { axes, dtype: 'float32' };
+}
+
 /** What an op binds: bytes of one row (one b·h), but for `whole`, which all rows share. */
 export interface OpBuffers {
   readonly inputs: Bytes;
   readonly outputs: Readonly<Record<string, RowSpec>>;
-  readonly scratch: Bytes;
-  readonly whole: Bytes;
+  readonly scratch?: Bytes;
+  readonly whole?: Bytes;
 }
 
 /** How a batch of rows lies in memory. */
@@ -61,7 +66,7 @@ export interface RowsPlan extends Omit<Program, 'kernels'> {
 /** The plan of an op: its passes on as many rows at a time as the device's bindings hold. */
 export function planRows(
   { B, H, L }: Pick<Shape, 'B' | 'H' | 'L'>,
-  { inputs, outputs: made, scratch: scratchRow, whole }: OpBuffers,
+  { inputs, outputs: made, scratch: scratchRow = {}, whole = {} }: OpBuffers,
   passesOf: (layout: BatchLayout) => Pass[],
   device: DeviceTraits,
   door: Door,

@@ -42,10 +42,9 @@ export const sortKernels = {
   'sort/count': sortCount,
   'sort/scan': sortScan,
   'sort/place': sortPlace,
-  'sort/arrange': sortArrange,
 };
 
-/** LSH attention on sorted rows, and its gradient. */
+/** LSH attention on sorted rows, which puts chunks in order first, and its gradient. */
 export const attendKernels = {
   'attend/halve': attendHalve,
   'attend/normalise': attendNormalise,
@@ -53,6 +52,7 @@ export const attendKernels = {
   'attend/delta': attendDelta,
   'attend/backward_query': attendBackwardQuery,
   'attend/backward_key': attendBackwardKey,
+  'sort/arrange': sortArrange,
 };
 
 /** Attention token by token, on buffers with room to spare. */

@@ -53,9 +53,7 @@ export function registerGradientOf<Plan>(
     kernelName: `${name}Gradient`,
     gradFunc: (_dys, _saved, attrs) => {
       const { door } = attrs as unknown as Called<Plan>;
-      throw door.failure(
-        'there are no second derivatives on the webgpu backend. Take them on another, such as cpu.',
-      );
+      throw door.failure('there are no second derivatives on the webgpu backend. Take them on cpu.');
     },
   });
 }

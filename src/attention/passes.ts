@@ -2,7 +2,7 @@
 import { hadamardShape, signCount } from '../hashing/hadamard.js';
 import { type KernelName, type Pass, PLAIN } from '../webgpu/kernels.js';
 import type { DeviceTraits } from '../webgpu/traits.js';
-import type { BatchLayout, OpBuffers, RowSpec } from './batches.js';
+import { type BatchLayout, floatRows, type OpBuffers } from './batches.js';
 import { dropoutThreshold } from './dropout.js';
 import type { Settings, Shape } from './settings.js';
 import { queriesOf, sizesOf, variantOf, variantsOf, vectors } from './variants.js';
@@ -37,69 +37,75 @@ const WORD = 4;
 /** The tfjs kernels of this package: the hash, the attention on its buckets, and its gradient. */
 export type OpName = 'LshBuckets' | 'LshAttention' | 'LshAttentionGradient';
 
-/** The buffers of an op. */
-export function opBuffers(
-  name: OpName,
-  { B, H, L, D, E }: Shape,
-  settings: Settings,
-  device: DeviceTraits,
-): OpBuffers {
-  const { R, F } = settings;
-  const qk = L * D * WORD;
-  const v = L * E * WORD;
-  const lse = L * WORD;
-  const buckets = R * L * WORD;
-  if (name === 'LshBuckets') {
-    return {
-      inputs: { qk },
-      outputs: { buckets: { axes: [R, L], dtype: 'int32' } },
-      scratch: {},
-      whole: {
-        ...(settings.hadamard
-          ? { signs: signCount({ H, D, R, F }) * WORD }
-          : { rotations: settings.rotationHeads * D * R * F * WORD }),
-        ...(settings.masked ? { mask: B * L * WORD } : {}),
-      },
-    };
-  }
-  const { slices } = slicing(L, settings.N);
-  const sorted = {
-    counts: R * slices * (settings.N + 1) * WORD,
-    index: (R * L + windowWords(L, settings)) * WORD,
-    inverseNorms: lse,
-  };
-  const rows = (...axes: number[]): RowSpec => ({ axes, dtype: 'float32' });
-  return name === 'LshAttention'
-    ? {
-        inputs: { qk, v, buckets },
-        outputs: { out: rows(L, E), lse: rows(L) },
-        scratch: halves(settings, device) ? { ...sorted, halfQk: qk / 2, halfV: v / 2 } : sorted,
-        whole: {},
-      }
-    : {
-        inputs: { qk, v, buckets, out: v, lse, grad: v, lseGrad: lse },
-        outputs: { dqk: rows(L, D), dv: rows(L, E) },
-        scratch: { ...sorted, facts: 4 * lse },
-        whole: {},
-      };
+/** An op: its buffers, and its passes for one batch of rows, in the variants that suit the device. */
+export interface Op {
+  readonly name: OpName;
+  buffers(shape: Shape, settings: Settings, device: DeviceTraits): OpBuffers;
+  passes(shape: Shape, settings: Settings, layout: BatchLayout, device: DeviceTraits): Pass[];
 }
 
-/** The passes of an op, for one batch of rows, in the variants that suit the device. */
-export function opPasses(
-  name: OpName,
-  shape: Shape,
-  settings: Settings,
-  layout: BatchLayout,
-  device: DeviceTraits,
-): Pass[] {
-  switch (name) {
-    case 'LshBuckets':
-      return [hashPass(shape, settings, layout, device)];
-    case 'LshAttention':
-      return [...sortPasses(shape, settings, layout), ...forwardPasses(shape, settings, layout, device)];
-    case 'LshAttentionGradient':
-      return [...sortPasses(shape, settings, layout), ...backwardPasses(shape, settings, layout, device)];
-  }
+export const bucketsOp: Op = {
+  name: 'LshBuckets',
+  buffers({ B, H, L, D }, { R, F, hadamard, rotationHeads, masked }) {
+    return {
+      inputs: { qk: L * D * WORD },
+      outputs: { buckets: { axes: [R, L], dtype: 'int32' } },
+      whole: {
+        ...(hadamard
+          ? { signs: signCount({ H, D, R, F }) * WORD }
+          : { rotations: rotationHeads * D * R * F * WORD }),
+        ...(masked && { mask: B * L * WORD }),
+      },
+    };
+  },
+  passes: (...call) => [hashPass(...call)],
+};
+
+export const attentionOp: Op = {
+  name: 'LshAttention',
+  buffers(shape, settings, device) {
+    const { inputs, scratch } = attended(shape, settings);
+    const { L, E } = shape;
+    return {
+      inputs,
+      outputs: { out: floatRows(L, E), lse: floatRows(L) },
+      scratch: {
+        ...scratch,
+        ...(halves(settings, device) && { halfQk: inputs.qk / 2, halfV: inputs.v / 2 }),
+      },
+    };
+  },
+  passes: forwardPasses,
+};
+
+export const gradientOp: Op = {
+  name: 'LshAttentionGradient',
+  buffers(shape, settings) {
+    const { L, D, E } = shape;
+    const { inputs, scratch, lse } = attended(shape, settings);
+    const { v } = inputs;
+    return {
+      inputs: { ...inputs, out: v, lse, grad: v, lseGrad: lse },
+      outputs: { dqk: floatRows(L, D), dv: floatRows(L, E) },
+      scratch: { ...scratch, facts: 4 * lse },
+    };
+  },
+  passes: backwardPasses,
+};
+
+/** What attention and its gradient both take, and sort. */
+function attended({ L, D, E }: Shape, settings: Settings) {
+  const { R, N } = settings;
+  const lse = L * WORD;
+  return {
+    inputs: { qk: lse * D, v: lse * E, buckets: lse * R },
+    scratch: {
+      counts: R * slicing(L, N).slices * (N + 1) * WORD,
+      index: lse * R + windowWords(L, settings) * WORD,
+      inverseNorms: lse,
+    },
+    lse,
+  };
 }
 
 /** Whether later rounds ask which chunk a token was in. */
@@ -307,7 +313,12 @@ function forwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, de
     };
   });
   const halved = half ? [halvePass('qk', D, shape, layout), halvePass('v', E, shape, layout)] : [];
-  return [...halved, normalisePass(shape, settings, layout, half), ...rounds];
+  return [
+    ...sortPasses(shape, settings, layout),
+    ...halved,
+    normalisePass(shape, settings, layout, half),
+    ...rounds,
+  ];
 }
 
 /** What the gradient must know of each token's output. */
@@ -324,7 +335,12 @@ function backwardPasses(shape: Shape, settings: Settings, layout: BatchLayout, d
   const rounds = Array.from({ length: settings.R }, (_, round) =>
     backwardRound(shape, settings, layout, device, round),
   );
-  return [normalisePass(shape, settings, layout), deltaPass('attend/delta', shape, layout), ...rounds.flat()];
+  return [
+    ...sortPasses(shape, settings, layout),
+    normalisePass(shape, settings, layout),
+    deltaPass('attend/delta', shape, layout),
+    ...rounds.flat(),
+  ];
 }
 
 function backwardRound(

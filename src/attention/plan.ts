@@ -5,7 +5,7 @@ import { type BatchLayout, planRows, type RowsPlan, sum } from './batches.js';
 import { countsOf, keysSeen } from './counts.js';
 import { AttentionDoor } from './door.js';
 import type { LshAttentionOptions } from './options.js';
-import { type OpName, opBuffers, opPasses } from './passes.js';
+import { attentionOp, bucketsOp, gradientOp, type Op, type OpName } from './passes.js';
 import { padded, type Settings, type Shape } from './settings.js';
 
 /** What one tfjs kernel of this package does on the GPU. */
@@ -88,10 +88,8 @@ export function planCall(
   const letters = door.letters({ B: batch, H: heads, L: length, D, E });
   const settings = door.settings(letters, options);
   const traits = traitsGiven(door, device);
-  const ofOp = (name: OpName) =>
-    planOp(name, name === 'LshBuckets' ? letters : padded(letters), settings, traits, door);
-  const hash = settings.hashed ? [ofOp('LshBuckets')] : [];
-  const attention = ofOp('LshAttention');
+  const hash = settings.hashed ? [planOp(bucketsOp, letters, settings, traits, door)] : [];
+  const attention = planOp(attentionOp, padded(letters), settings, traits, door);
   const forward = [...hash, attention];
   const dispatches = sum(forward.map((op) => op.dispatches));
   const { B, H, L } = letters;
@@ -105,7 +103,7 @@ export function planCall(
     settings,
     chunks: Math.ceil(L / settings.C),
     forward,
-    backward: ofOp('LshAttentionGradient'),
+    backward: planOp(gradientOp, padded(letters), settings, traits, door),
     dispatches,
     bytes: { inputs, outputs, scratch, peak: inputs + outputs + scratch },
     operations: operationsOf(letters, settings),
@@ -141,22 +139,16 @@ function operationsOf({ B, H, L, D, E }: Shape, settings: Settings): AttentionPl
 }
 
 /** The plan of one op of a checked call. */
-export function planOp(
-  name: OpName,
-  shape: Shape,
-  settings: Settings,
-  device: DeviceTraits,
-  door: Door,
-): OpPlan {
+export function planOp(op: Op, shape: Shape, settings: Settings, device: DeviceTraits, door: Door): OpPlan {
   const passesOf = (layout: BatchLayout) =>
-    opPasses(name, shape, settings, layout, device).map((pass) => ({
+    op.passes(shape, settings, layout, device).map((pass) => ({
       ...pass,
       // A pass without a number of its round takes them all.
       ...countsOf(pass.kernel, shape, settings, layout.rows, 'round' in pass.params ? 1 : settings.R),
     }));
   return {
-    ...{ name, shape, settings },
-    ...planRows(shape, opBuffers(name, shape, settings, device), passesOf, device, door),
+    ...{ name: op.name, shape, settings },
+    ...planRows(shape, op.buffers(shape, settings, device), passesOf, device, door),
   };
 }
 

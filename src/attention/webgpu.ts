@@ -11,7 +11,7 @@ import type { DeviceBuffers } from '../webgpu/program.js';
 import type { DeviceTraits } from '../webgpu/traits.js';
 import { attendKernels, hashKernels, sortKernels } from './kernels.js';
 import { type Called, registerGradientOf, runPlanned } from './ops.js';
-import type { OpName } from './passes.js';
+import { attentionOp, bucketsOp, gradientOp, type Op } from './passes.js';
 import { type OpPlan, planOp } from './plan.js';
 import { type AttentionInputs, type HashInputs, padded, type Settings, type Shape } from './settings.js';
 
@@ -20,7 +20,7 @@ export function bucketsOnWebGPU(inputs: HashInputs, shape: Shape, settings: Sett
   const name = settings.hadamard ? 'signs' : 'rotations';
   const given = inputs.rotations !== undefined;
   const deviceBuffers: DeviceBuffers = (device) => (given ? {} : { [name]: drawn(device, shape, settings) });
-  return run('LshBuckets', hashKernels, inputs, shape, settings, door, deviceBuffers)[0] as Tensor;
+  return run(bucketsOp, hashKernels, inputs, shape, settings, door, deviceBuffers)[0] as Tensor;
 }
 
 /** `[out, lse]` of shapes `[B, H, L, E]` and `[B, H, L]`; differentiable. */
@@ -30,14 +30,11 @@ export function attentionOnWebGPU(
   settings: Settings,
   door: Door,
 ): Tensor[] {
-  registerGradientOf('LshAttention', ['qk', 'v', 'buckets'], attentionSlopes);
+  registerGradientOf(attentionOp.name, ['qk', 'v', 'buckets'], attentionSlopes);
   // Gradients have the shapes of what the kernel was given: all four axes, padded.
   const shape = padded({ B, H, L, D, E });
   const inputs = { qk: rowsOf(qk, [B, H, L, D], shape.D), v: rowsOf(v, [B, H, L, E], shape.E), buckets };
-  const [out, lse] = run('LshAttention', attentionKernels(), inputs, shape, settings, door) as [
-    Tensor,
-    Tensor,
-  ];
+  const [out, lse] = run(attentionOp, attentionKernels(), inputs, shape, settings, door) as [Tensor, Tensor];
   return [unpadded(out, [B, H, L, E]), lse];
 }
 
@@ -65,7 +62,7 @@ function attentionKernels(): Kernels {
 }
 
 function run(
-  name: OpName,
+  op: Op,
   kernels: Kernels,
   inputs: object,
   shape: Shape,
@@ -73,8 +70,8 @@ function run(
   door: Door,
   deviceBuffers?: DeviceBuffers,
 ): Tensor[] {
-  const planOn = (traits: DeviceTraits) => planOp(name, shape, settings, traits, door);
-  return runPlanned(name, [shape, settings], kernels, planOn, inputs, door, deviceBuffers);
+  const planOn = (traits: DeviceTraits) => planOp(op, shape, settings, traits, door);
+  return runPlanned(op.name, [shape, settings], kernels, planOn, inputs, door, deviceBuffers);
 }
 
 function attentionSlopes(
@@ -83,7 +80,7 @@ function attentionSlopes(
   { plan: { shape, settings }, door }: Called<OpPlan>,
 ) {
   const inputs = withFloatBuffers({ qk, v, buckets, out, lse, grad, lseGrad });
-  const [dqk, dv] = run('LshAttentionGradient', attentionKernels(), inputs, shape, settings, door);
+  const [dqk, dv] = run(gradientOp, attentionKernels(), inputs, shape, settings, door);
   return { qk: dqk as Tensor, v: dv as Tensor };
 }
 

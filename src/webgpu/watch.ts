@@ -157,7 +157,7 @@ function refuse(backend: Watched, dataId: DataId, options?: ErrorOptions): void 
 function describe({ message, constructor: { name } }: GPUError): string {
   return name === 'GPUOutOfMemoryError'
     ? `the device had no memory for what led to these values (${message}). Dispose tensors, of which tf.memory() tells, or use a smaller batch or a shorter length.`
-    : `the device refused a command that may have led to these values (${message}). If a tensor is too large, use a smaller batch or a shorter length, or a device of larger limits: useOwnDevice().`;
+    : `the device refused what may have led to these values (${message}). Use a smaller batch, or a device of larger limits: useOwnDevice().`;
 }
 
 /** Lets the news of a loss come in, which follows its consequences: at once in Node, in Chromium after some time. */

@@ -103,7 +103,7 @@ const ENTRIES: readonly (readonly [string, number, readonly string[]])[] = [
   ['index', 40, ['@tensorflow/tfjs-core']],
   ['layers', 38, ['@tensorflow/tfjs-core', '@tensorflow/tfjs-layers']],
   ['reformer', 62, ['@huggingface/tokenizers', '@tensorflow/tfjs-core', '@tensorflow/tfjs-layers']],
-  ['search', 44, ['@tensorflow/tfjs-core']],
+  ['search', 43, ['@tensorflow/tfjs-core']],
   ['webgpu', 45, ['@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-core']],
   ['node', 5, ['@tensorflow/tfjs-backend-webgpu', '@tensorflow/tfjs-core', 'webgpu']],
 ];

@@ -3,7 +3,7 @@
 import type { Door } from '../../door.js';
 import { type Pass, PLAIN } from '../../webgpu/kernels.js';
 import type { DeviceTraits, Variant } from '../../webgpu/traits.js';
-import { type BatchLayout, type OpBuffers, planRows, type RowSpec, type RowsPlan } from '../batches.js';
+import { type BatchLayout, floatRows, type OpBuffers, planRows, type RowsPlan } from '../batches.js';
 import { countsOf } from '../counts.js';
 import { dropoutThreshold } from '../dropout.js';
 import { deltaPass } from '../passes.js';
@@ -41,16 +41,15 @@ export function densePlan(
 }
 
 function buffersOf(name: DenseOpName, { L, Lk, D, E }: DenseShape, maskBytes: number): OpBuffers {
-  const rows = (...axes: number[]): RowSpec => ({ axes, dtype: 'float32' });
   const inputs = { q: L * D * WORD, k: Lk * D * WORD, v: Lk * E * WORD };
-  const whole: Record<string, number> = maskBytes > 0 ? { mask: maskBytes } : {};
+  const whole = { ...(maskBytes > 0 && { mask: maskBytes }) };
   const out = L * E * WORD;
   const lse = L * WORD;
   return name === 'DenseAttention'
-    ? { inputs, outputs: { out: rows(L, E), lse: rows(L) }, scratch: {}, whole }
+    ? { inputs, outputs: { out: floatRows(L, E), lse: floatRows(L) }, whole }
     : {
         inputs: { ...inputs, out, lse, grad: out, lseGrad: lse },
-        outputs: { dq: rows(L, D), dk: rows(Lk, D), dv: rows(Lk, E) },
+        outputs: { dq: floatRows(L, D), dk: floatRows(Lk, D), dv: floatRows(Lk, E) },
         scratch: { facts: 2 * lse },
         whole,
       };
