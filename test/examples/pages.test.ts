@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { type Browser, chromium } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { blocksOf } from './documents.js';
+import { blocksOf } from '../documents.js';
 
 const GUIDE = 'guides/running.md';
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript' };

@@ -1,5 +1,14 @@
-/** The code blocks of a document. */
-import { readFileSync } from 'node:fs';
+/** The documents, and the code blocks in them. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const DOCUMENTS = [
+  ...['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'],
+  ...['kernels/README.md', 'bench/README.md'],
+  ...readdirSync('guides')
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('guides', name)),
+];
 
 /** A fenced block: ```language name. */
 export interface Block {
