@@ -47,7 +47,7 @@ export function nearestOf(
     best.clear();
     for (let c = 0; c < count; c++) {
       const slot = finder.slots[c] as number;
-      best.offer(slot, compare(i, slot));
+      best.offer(slot, compare(i, slot, best.bound));
     }
     slots.set(best.slots.subarray(0, best.count), i * k);
     values.set(best.values.subarray(0, best.count), i * k);
@@ -99,11 +99,16 @@ export function toResult(
 }
 
 /** Compares query `i` with the vector in a slot. */
-function comparer(store: RowStore, metric: Metric, queries: Rows): (i: number, slot: number) => number {
+function comparer(
+  store: RowStore,
+  metric: Metric,
+  queries: Rows,
+): (i: number, slot: number, bound?: number) => number {
   const { D, values } = store;
   const compare = comparisons[metric];
   if (!(values instanceof Uint16Array)) {
-    return (i, slot) => compare(queries, i * D, values, slot * D, D);
+    return (i, slot, bound) => compare(queries, i * D, values, slot * D, D, bound);
   }
-  return (i, slot) => compare(queries, i * D, store.numbers(values.subarray(slot * D, (slot + 1) * D)), 0, D);
+  return (i, slot, bound) =>
+    compare(queries, i * D, store.numbers(values.subarray(slot * D, (slot + 1) * D)), 0, D, bound);
 }

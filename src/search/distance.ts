@@ -6,8 +6,18 @@ import type { Metric } from './options.js';
  * order in which NumPy adds up 128 numbers.
  */
 
-/** |x − y|² of the `D` numbers from `xStart` and `yStart` on. */
-export function squaredDistance(x: Rows, xStart: number, y: Rows, yStart: number, D: number): number {
+/** Numbers between two looks at whether a sum is beyond its bound. */
+const STRETCH = 64;
+
+/** |x − y|² of the `D` numbers from `xStart` and `yStart` on; where it is beyond `bound`, a part of it that is so too. */
+export function squaredDistance(
+  x: Rows,
+  xStart: number,
+  y: Rows,
+  yStart: number,
+  D: number,
+  bound = Number.POSITIVE_INFINITY,
+): number {
   let a = 0;
   let b = 0;
   let c = 0;
@@ -18,6 +28,10 @@ export function squaredDistance(x: Rows, xStart: number, y: Rows, yStart: number
   let h = 0;
   const whole = D - (D % 8);
   for (let i = 0; i < whole; i += 8) {
+    // Squares make no sum smaller, rounded or not.
+    if (i % STRETCH === 0 && a + b + (c + d) + (e + f + (g + h)) > bound) {
+      break;
+    }
     const p = xStart + i;
     const q = yStart + i;
     const da = (x[p] as number) - (y[q] as number);
@@ -72,8 +86,15 @@ export function lengthOf(x: Rows, start: number, D: number): number {
   return Math.sqrt(innerProduct(x, start, x, start, D));
 }
 
-/** What is compared while neighbours are sought, in the order of the distances. */
-export type Comparison = (x: Rows, xStart: number, y: Rows, yStart: number, D: number) => number;
+/** What is compared while neighbours are sought, in the order of the distances; beyond `bound` it may be less than all. */
+export type Comparison = (
+  x: Rows,
+  xStart: number,
+  y: Rows,
+  yStart: number,
+  D: number,
+  bound?: number,
+) => number;
 
 export const comparisons: Readonly<Record<Metric, Comparison>> = {
   euclidean: squaredDistance,

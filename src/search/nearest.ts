@@ -9,6 +9,11 @@ export class Nearest {
     this.values = new Float64Array(k);
   }
 
+  /** What is beyond it need not be offered. */
+  get bound(): number {
+    return this.count < this.k ? Number.POSITIVE_INFINITY : (this.values[this.k - 1] as number);
+  }
+
   offer(slot: number, value: number): void {
     let i = this.count;
     if (i === this.k) {

@@ -54,6 +54,10 @@ const hashed = {
 const all = { BruteForceIndex: () => new BruteForceIndex({ D }), ...hashed };
 
 describe.each(['euclidean', 'cosine', 'innerProduct'] as const)('exact search by %s', (metric) => {
+  // So many numbers that a sum of squares is left when it is beyond the farthest of the nearest.
+  const D = 203;
+  const rows = clustered(900, D, 30, 1);
+  const queries = clustered(40, D, 30, 1).map((x, i) => x + 0.05 * Math.sin(i));
   test.each(['float32', 'float16', 'float64'] as const)('of %s is that of a sort', async (storage) => {
     const index = new BruteForceIndex({ D, metric, storage });
     await index.build(rows);
