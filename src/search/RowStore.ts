@@ -1,5 +1,6 @@
 import type { Rows } from '../hashing/family.js';
 import { decodeFloat16, encodeFloat16 } from '../storage/float16.js';
+import { lengthOf } from './distance.js';
 import type { VectorStorage } from './options.js';
 
 /** Numbers in a store: 16-bit floats as their patterns. */
@@ -17,6 +18,9 @@ export class RowStore {
   alive = new Uint8Array(0);
   ids = new Int32Array(0);
   values: StoredValues;
+  /** Of vectors, by slot; NaN where nobody has asked yet. */
+  private lengths = new Float64Array(0);
+  private decoded: Float32Array<ArrayBuffer> | undefined;
   private nextId = 0;
   private slotOf: Map<number, number> | undefined;
 
@@ -43,6 +47,29 @@ export class RowStore {
       }
     }
     return this.slotOf.get(id);
+  }
+
+  /** The numbers of the vector in a slot, until the next is asked for. */
+  row(slot: number): Rows {
+    const row = this.values.subarray(slot * this.D, (slot + 1) * this.D);
+    if (row instanceof Uint16Array) {
+      this.decoded ??= new Float32Array(this.D);
+      return decodeFloat16(row, this.decoded);
+    }
+    return row;
+  }
+
+  /** The length of the vector in a slot, which is computed once. */
+  length(slot: number): number {
+    if (this.lengths.length < this.count) {
+      const before = this.lengths;
+      this.lengths = new Float64Array(this.ids.length).fill(Number.NaN);
+      this.lengths.set(before);
+    }
+    if (Number.isNaN(this.lengths[slot])) {
+      this.lengths[slot] = lengthOf(this.row(slot), 0, this.D);
+    }
+    return this.lengths[slot] as number;
   }
 
   /** Rows as they will be stored, rounded. */
@@ -103,6 +130,7 @@ export class RowStore {
     this.values = new ARRAYS[this.storage](0);
     this.ids = new Int32Array(0);
     this.alive = new Uint8Array(0);
+    this.lengths = new Float64Array(0);
     this.slotOf = undefined;
   }
 
@@ -112,7 +140,7 @@ export class RowStore {
   }
 
   get bytes(): number {
-    return this.count * (this.D * this.values.BYTES_PER_ELEMENT + 5);
+    return this.count * (this.D * this.values.BYTES_PER_ELEMENT + 5) + this.lengths.byteLength;
   }
 
   private reserve(count: number): void {

@@ -1,6 +1,6 @@
 /** Queries compared, exactly, with the vectors that an index names as candidates. */
 import type { Rows } from '../hashing/family.js';
-import { comparisons, distanceOf } from './distance.js';
+import { distanceOf, innerProduct, lengthOf, squaredDistance } from './distance.js';
 import { Nearest } from './nearest.js';
 import type { Metric, QueryResult, RangeResult } from './options.js';
 import { Ranges } from './Ranges.js';
@@ -98,17 +98,29 @@ export function toResult(
   return { ids, distances, candidates, found, complete: found.every((count) => count === k), k };
 }
 
-/** Compares query `i` with the vector in a slot. */
-function comparer(
-  store: RowStore,
-  metric: Metric,
-  queries: Rows,
-): (i: number, slot: number, bound?: number) => number {
+/** Compares query `i` with the vector in a slot, in the order of the distances; beyond `bound`, by a part of it. */
+type Comparer = (i: number, slot: number, bound?: number) => number;
+
+function comparer(store: RowStore, metric: Metric, queries: Rows): Comparer {
   const { D, values } = store;
-  const compare = comparisons[metric];
-  if (!(values instanceof Uint16Array)) {
-    return (i, slot, bound) => compare(queries, i * D, values, slot * D, D, bound);
+  const measure: typeof squaredDistance = metric === 'euclidean' ? squaredDistance : innerProduct;
+  const compare: Comparer =
+    values instanceof Uint16Array
+      ? (i, slot, bound) => measure(queries, i * D, store.row(slot), 0, D, bound)
+      : (i, slot, bound) => measure(queries, i * D, values, slot * D, D, bound);
+  switch (metric) {
+    case 'euclidean':
+      return compare;
+    case 'innerProduct':
+      return (i, slot) => -compare(i, slot);
+    case 'cosine': {
+      const lengths = Float64Array.from({ length: queries.length / D }, (_, i) =>
+        lengthOf(queries, i * D, D),
+      );
+      return (i, slot) => {
+        const both = (lengths[i] as number) * store.length(slot);
+        return both === 0 ? 1 : 1 - compare(i, slot) / both;
+      };
+    }
   }
-  return (i, slot, bound) =>
-    compare(queries, i * D, store.numbers(values.subarray(slot * D, (slot + 1) * D)), 0, D, bound);
 }

@@ -86,26 +86,7 @@ export function lengthOf(x: Rows, start: number, D: number): number {
   return Math.sqrt(innerProduct(x, start, x, start, D));
 }
 
-/** What is compared while neighbours are sought, in the order of the distances; beyond `bound` it may be less than all. */
-export type Comparison = (
-  x: Rows,
-  xStart: number,
-  y: Rows,
-  yStart: number,
-  D: number,
-  bound?: number,
-) => number;
-
-export const comparisons: Readonly<Record<Metric, Comparison>> = {
-  euclidean: squaredDistance,
-  innerProduct: (x, xStart, y, yStart, D) => -innerProduct(x, xStart, y, yStart, D),
-  cosine: (x, xStart, y, yStart, D) => {
-    const lengths = lengthOf(x, xStart, D) * lengthOf(y, yStart, D);
-    return lengths === 0 ? 1 : 1 - innerProduct(x, xStart, y, yStart, D) / lengths;
-  },
-};
-
-/** The distance that a comparison stands for. */
+/** The distance that was compared as `compared`: a Euclidean one by its square. */
 export function distanceOf(metric: Metric, compared: number): number {
   return metric === 'euclidean' ? Math.sqrt(compared) : compared;
 }

@@ -11,9 +11,11 @@ const [SMALLEST_NORMAL, TOO_LARGE, INFINITE, HALF, REBIASED] = [
 let table: Float32Array | undefined;
 
 /** The float32 of each 16-bit pattern: all are exact. */
-export function decodeFloat16(patterns: Uint16Array): Float32Array<ArrayBuffer> {
+export function decodeFloat16(
+  patterns: Uint16Array,
+  values = new Float32Array(patterns.length),
+): Float32Array<ArrayBuffer> {
   table ??= Float32Array.from({ length: 2 ** 16 }, (_, pattern) => float16(pattern));
-  const values = new Float32Array(patterns.length);
   for (let i = 0; i < patterns.length; i++) {
     values[i] = table[patterns[i] as number] as number;
   }
