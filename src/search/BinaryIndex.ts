@@ -5,7 +5,7 @@ import type { Batch, Finder } from './candidates.js';
 import type { DeviceCodes } from './DeviceRows.js';
 import { SearchDoor } from './door.js';
 import { HashIndex } from './HashIndex.js';
-import { HammingScan } from './hamming.js';
+import { hammingFinder } from './hamming.js';
 import type { EffortOptions, HashIndexOptions, IndexStats } from './options.js';
 import { packCodes, packedWords } from './packedCodes.js';
 import { Tuning } from './tune.js';
@@ -114,9 +114,8 @@ export class BinaryIndex extends HashIndex {
     const { words, store, planes } = this;
     const codes = packCodes(await this.codesOf(this.family, batch.rows, door), this.family.tables);
     planes.update(this.codes, words, store.count);
-    const scan = new HammingScan(planes, store.count, most);
-    const find = (i: number) => scan.find(codes.subarray(i * words, (i + 1) * words), allowed, radius);
-    return { slots: scan.slots, find };
+    const queries = Array.from({ length: batch.n }, (_, i) => codes.subarray(i * words, (i + 1) * words));
+    return hammingFinder(planes, queries, { count: store.count, allowed, most, radius });
   }
 
   private effort(

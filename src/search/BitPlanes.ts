@@ -2,10 +2,10 @@ import { countBits } from './packedCodes.js';
 
 /** Slots of a block: as many as a word has bits. */
 export const BLOCK = 32;
-/** Counters of a block that are added to in registers: those of 2, 4, 8 and 16. */
-const IN_REGISTERS = 5;
+/** The first counters, which are added to in registers: of 2, 4, 8, 16 and 32. That of 1 stays as it is. */
+const IN_REGISTERS = 6;
 /** Planes that are added at a time. */
-const STEP = 16;
+const STEP = 8;
 
 /**
  * Codes lying on their side: a plane is the same bit of 32 slots, in one word, so that 32 codes are compared with a query at
@@ -13,14 +13,16 @@ const STEP = 16;
  *
  *   sum = bits − |x| + 2·|x∧q| = bits + |q| − distance
  *
- * is counted by carry-save addition: counter p holds bit p of 32 sums, and 16 planes go into it by 15 full adders of five
- * operations each (Warren, "Hacker's delight", section 5-1: Harley and Seal's method).
+ * is counted by carry-save addition: counter p holds bit p of 32 sums, and 8 planes are added by seven full adders of five
+ * operations each, what these carry by half adders (Warren, "Hacker's delight", section 5-1: Harley and Seal's method).
  */
 export class BitPlanes {
   /** Bits of a code. */
   readonly bits: number;
-  /** Bit p of the sums of the block that was added up last. */
+  /** Bit p of the sums of the block that was added up last, … */
   private readonly counters: Int32Array;
+  /** … and of those of planes in common. */
+  private readonly common: Int32Array;
   /** A block after another: planes, one of zeros, and the counters of bits − |x|. */
   private values = new Int32Array(0);
   private count = 0;
@@ -33,6 +35,7 @@ export class BitPlanes {
   ) {
     this.bits = tables * bitsOfTable;
     this.counters = new Int32Array(Math.max(IN_REGISTERS, Math.floor(Math.log2(2 * this.bits)) + 1));
+    this.common = this.counters.slice();
     this.pitch = this.bits + 1 + this.counters.length;
   }
 
@@ -54,7 +57,7 @@ export class BitPlanes {
   }
 
   /** The planes of a code's ones, filled up with the plane of zeros. */
-  planesOf(code: Int32Array): { readonly planes: Int32Array; readonly ones: number } {
+  planesOf(code: Int32Array): Int32Array<ArrayBuffer> {
     const planes: number[] = [];
     for (let plane = 0; plane < this.bits; plane++) {
       if (((code[Math.floor(plane / this.bitsOfTable)] as number) >>> (plane % this.bitsOfTable)) & 1) {
@@ -63,17 +66,20 @@ export class BitPlanes {
     }
     const filled = new Int32Array(Math.ceil(planes.length / STEP) * STEP).fill(this.bits);
     filled.set(planes);
-    return { planes: filled, ones: planes.length };
+    return filled;
   }
 
-  /** Adds up planes of a block, and returns a word with a one for each slot whose sum is at least `bound`. */
-  sumsFrom(bound: number, block: number, planes: Int32Array): number {
-    const { counters, values, pitch, bits } = this;
+  /** Adds up planes of a block that several codes have in common. */
+  addCommon(block: number, planes: Int32Array): void {
+    const { common, values, pitch, bits } = this;
     const start = block * pitch;
-    for (let p = 0; p < counters.length; p++) {
-      counters[p] = values[start + bits + 1 + p] as number;
-    }
-    addPlanes(values, start, planes, counters);
+    addPlanes(values, start, planes, values, start + bits + 1, common);
+  }
+
+  /** Adds more planes to those in common, and returns a word with a one for each slot whose sum is at least `bound`. */
+  sumsFrom(bound: number, block: number, planes: Int32Array): number {
+    const { counters, common } = this;
+    addPlanes(this.values, block * this.pitch, planes, common, 0, counters);
     let more = 0;
     let equal = -1;
     for (let p = counters.length - 1; p >= 0; p--) {
@@ -118,15 +124,26 @@ export class BitPlanes {
   }
 }
 
-/** Adds twice the bits of planes, a multiple of 16 of them, to counters. */
-function addPlanes(values: Int32Array, start: number, planes: Int32Array, counters: Int32Array): void {
+/** Writes to `counters` those from `from[first]` on and twice the bits of planes, whole steps of them. */
+function addPlanes(
+  values: Int32Array,
+  start: number,
+  planes: Int32Array,
+  from: Int32Array,
+  first: number,
+  counters: Int32Array,
+): void {
   // One by one: destructuring, and its like below, would iterate.
-  let twos = counters[1] as number;
-  let fours = counters[2] as number;
-  let eights = counters[3] as number;
-  let sixteens = counters[4] as number;
-  let before = 0;
-  for (let i = 0; i < planes.length; i += 8) {
+  let twos = from[first + 1] as number;
+  let fours = from[first + 2] as number;
+  let eights = from[first + 3] as number;
+  let sixteens = from[first + 4] as number;
+  let thirtyTwos = from[first + 5] as number;
+  counters[0] = from[first] as number;
+  for (let p = IN_REGISTERS; p < counters.length; p++) {
+    counters[p] = from[first + p] as number;
+  }
+  for (let i = 0; i < planes.length; i += STEP) {
     let a = plane(values, start, planes, i);
     let b = plane(values, start, planes, i | 1);
     const fourA = carry(twos, a, b);
@@ -149,22 +166,21 @@ function addPlanes(values: Int32Array, start: number, planes: Int32Array, counte
     fours = fours ^ fourC ^ fourD;
     const sixteen = carry(eights, eightA, eightB);
     eights = eights ^ eightA ^ eightB;
-    if ((i & 8) === 0) {
-      before = sixteen;
-    } else {
-      let rest = carry(sixteens, before, sixteen);
-      sixteens = sixteens ^ before ^ sixteen;
-      for (let p = IN_REGISTERS; rest !== 0; p++) {
-        const counter = counters[p] as number;
-        counters[p] = counter ^ rest;
-        rest &= counter;
-      }
+    const thirtyTwo = sixteens & sixteen;
+    sixteens ^= sixteen;
+    let rest = thirtyTwos & thirtyTwo;
+    thirtyTwos ^= thirtyTwo;
+    for (let p = IN_REGISTERS; rest !== 0; p++) {
+      const counter = counters[p] as number;
+      counters[p] = counter ^ rest;
+      rest &= counter;
     }
   }
   counters[1] = twos;
   counters[2] = fours;
   counters[3] = eights;
   counters[4] = sixteens;
+  counters[5] = thirtyTwos;
 }
 
 /** A plane of the block that begins at `start`. */

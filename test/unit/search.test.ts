@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { planted } from '../../bench/search/planted.js';
 import { BitPlanes } from '../../src/search/BitPlanes.js';
-import { HammingScan } from '../../src/search/hamming.js';
+import { hammingFinder } from '../../src/search/hamming.js';
 import {
   BinaryIndex,
   BruteForceIndex,
@@ -195,25 +195,25 @@ describe('codes lying on their side', () => {
     const allowed = Uint8Array.from({ length: 200 }, (_, i) => Number(i < count && i % 7 !== 3));
     const differing = (a: readonly number[], b: readonly number[]) =>
       a.reduce((sum, word, i) => sum + bitsOf(word ^ (b[i] as number)), 0);
-    for (const query of [code(0), code(0.5), code(1), codes[20] as number[]]) {
-      const nearest = codes
-        .map((one, slot) => ({ slot, distance: differing(one, query) }))
-        .filter(({ slot }) => allowed[slot] === 1)
-        .sort((a, b) => a.distance - b.distance || a.slot - b.slot);
-      for (const [most, radius] of [
-        [1, 1e9],
-        [20, 1e9],
-        [count, 1e9],
-        [count, Math.floor((tables * bits) / 3)],
-        [10, 0],
-      ] as const) {
-        const scan = new HammingScan(planes, count, most);
-        const found = scan.find(Int32Array.from([...query, 0]), allowed, radius);
-        const expected = nearest
-          .filter(({ distance }) => distance <= radius)
+    // An odd number of them: the last goes alone.
+    const queries = [code(0), code(0.5), code(1), code(0.3), codes[20] as number[]];
+    for (const [most, radius] of [
+      [1, 1e9],
+      [20, 1e9],
+      [count, 1e9],
+      [count, Math.floor((tables * bits) / 3)],
+      [10, 0],
+    ] as const) {
+      const packedQueries = queries.map((query) => Int32Array.from([...query, 0]));
+      const { slots, find } = hammingFinder(planes, packedQueries, { count, allowed, most, radius });
+      for (const [i, query] of queries.entries()) {
+        const expected = codes
+          .map((one, slot) => ({ slot, distance: differing(one, query) }))
+          .filter(({ slot, distance }) => allowed[slot] === 1 && distance <= radius)
+          .sort((a, b) => a.distance - b.distance || a.slot - b.slot)
           .slice(0, most)
           .map(({ slot }) => slot);
-        expect(Array.from(scan.slots.subarray(0, found))).toEqual(expected.sort((a, b) => a - b));
+        expect(Array.from(slots.subarray(0, find(i)))).toEqual(expected.sort((a, b) => a - b));
       }
     }
   });
