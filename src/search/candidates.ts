@@ -12,9 +12,10 @@ export interface Batch {
   readonly n: number;
 }
 
-/** Finds the slots that are to be compared with query `i`, `count` of them at the start of `slots`. */
+/** Finds the slots that are to be compared with a query: as many as `find` returns, at the start of `slots`. */
 export interface Finder {
   readonly slots: Int32Array;
+  /** Queries are asked for in order, from 0 on. */
   find(i: number): number;
 }
 
