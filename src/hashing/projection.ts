@@ -132,15 +132,11 @@ export function hadamardProjection(shape: ProjectionShape, seed: number): Projec
   const project = (rows: Rows, first: number, count: number, y: Float64Array) => {
     for (let row = 0; row < count; row++) {
       for (let block = 0; block < R * K; block++) {
+        turned.set(rows.subarray((first + row) * D, (first + row + 1) * D));
+        turned.fill(0, D);
         const column = (block % K) * Dp;
         const width = Math.min(Dp, F - column);
-        const start = (first + row) * D;
-        for (let d = 0; d < D; d++) {
-          turned[d] = (rows[start + d] as number) * (signs[block * TRANSFORMS * Dp + d] as number);
-        }
-        turned.fill(0, D);
-        transformInPlace(turned, 0, Dp);
-        for (let s = 1; s < TRANSFORMS; s++) {
+        for (let s = 0; s < TRANSFORMS; s++) {
           const diagonal = (block * TRANSFORMS + s) * Dp;
           for (let d = 0; d < Dp; d++) {
             turned[d] = (turned[d] as number) * (signs[diagonal + d] as number);
