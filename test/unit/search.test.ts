@@ -75,6 +75,26 @@ describe.each(['euclidean', 'cosine', 'innerProduct'] as const)('exact search by
   });
 });
 
+test.each(['float32', 'float16', 'float64'] as const)(
+  'cosines of %s that come after a query',
+  async (storage) => {
+    const index = new BruteForceIndex({ D, metric: 'cosine', storage });
+    const half = rows.length / 2;
+    const longer = rows.subarray(half).map((x) => 3 * x);
+    await index.build(rows.subarray(0, half));
+    await index.query(queries);
+    const added = await index.add(longer);
+    index.remove(added.subarray(0, 5));
+    for (const change of [() => {}, () => index.compact()]) {
+      await change();
+      const fresh = loadIndex(index.save()) as BruteForceIndex;
+      expect(await index.query(queries)).toEqual(await fresh.query(queries));
+      const own = await index.query(longer.subarray(5 * D), { k: 1 });
+      expect(Math.max(...own.distances)).toBeLessThan(1e-6);
+    }
+  },
+);
+
 describe.each(Object.entries(hashed))('%s', (_name, make) => {
   test('finds true distances, is monotone in effort and exact at full radius', async () => {
     const index = make();
