@@ -1,7 +1,7 @@
 import type { Rows } from './family.js';
 import { hadamardShape, hadamardSigns, TRANSFORMS } from './hadamard.js';
 import { gaussianRotations } from './rotations.js';
-import { transformInPlace } from './transform.js';
+import { transformFlipped, transformInPlace } from './transform.js';
 
 /** What turns vectors before their signs or largest parts are read. */
 export interface Projection {
@@ -46,8 +46,11 @@ export function matrixProjection(matrix: Rows, D: number): Projection {
   };
 }
 
-/** y += x·matrix, four rows of the matrix at a time: y is loaded and stored a quarter as often. */
-function accumulate(rows: Rows, start: number, matrix: Rows, y: Float64Array, D: number): void {
+/**
+ * y += x·matrix for x of the `D` numbers of `rows` from `start` on, four rows of the matrix at a time: y is loaded and
+ * stored a quarter as often.
+ */
+export function accumulate(rows: Rows, start: number, matrix: Rows, y: Float64Array, D: number): void {
   const columns = y.length;
   let d = 0;
   for (; d + 4 <= D; d += 4) {
@@ -106,17 +109,17 @@ function dot(a: Float64Array, b: Float64Array): number {
 }
 
 /**
- * Halves numbers to be transformed by adding their halves up, for as long as the first `width` numbers of the transform
- * are left the same; returns how many are left.
+ * Writes to the first `width` numbers the sums of those that lie `width` apart, each times its sign from `first` on: their
+ * transform is the beginning of the transform of all.
  */
-function folded(values: Float64Array, width: number): number {
-  let length = values.length;
-  for (; length >= 2 * width; length /= 2) {
-    for (let i = 0, half = length / 2; i < half; i++) {
-      values[i] = (values[i] as number) + (values[half + i] as number);
+function fold(values: Float64Array, signs: Float64Array, first: number, width: number): void {
+  for (let i = 0; i < width; i++) {
+    let sum = 0;
+    for (let d = i; d < values.length; d += width) {
+      sum += (values[d] as number) * (signs[first + d] as number);
     }
+    values[i] = sum;
   }
-  return length;
 }
 
 /**
@@ -126,7 +129,7 @@ function folded(values: Float64Array, width: number): number {
 export function hadamardProjection(shape: ProjectionShape, seed: number): Projection {
   const { D, R, F } = shape;
   const { Dp, K } = hadamardShape({ D, F });
-  const signs = hadamardSigns({ H: 1, ...shape }, seed);
+  const signs = Float64Array.from(hadamardSigns({ H: 1, ...shape }, seed));
   const columns = R * F;
   const turned = new Float64Array(Dp);
   const project = (rows: Rows, first: number, count: number, y: Float64Array) => {
@@ -136,13 +139,13 @@ export function hadamardProjection(shape: ProjectionShape, seed: number): Projec
         turned.fill(0, D);
         const column = (block % K) * Dp;
         const width = Math.min(Dp, F - column);
-        for (let s = 0; s < TRANSFORMS; s++) {
-          const diagonal = (block * TRANSFORMS + s) * Dp;
-          for (let d = 0; d < Dp; d++) {
-            turned[d] = (turned[d] as number) * (signs[diagonal + d] as number);
-          }
-          transformInPlace(turned, 0, s === TRANSFORMS - 1 ? folded(turned, width) : Dp);
+        let diagonal = block * TRANSFORMS * Dp;
+        for (let s = 1; s < TRANSFORMS; s++, diagonal += Dp) {
+          transformFlipped(turned, signs, diagonal);
         }
+        const length = 2 ** Math.ceil(Math.log2(width));
+        fold(turned, signs, diagonal, length);
+        transformInPlace(turned, length);
         y.set(turned.subarray(0, width), row * columns + Math.floor(block / K) * F + column);
       }
     }

@@ -22,13 +22,21 @@ export function hadamardHash(
   factors: readonly number[],
 ): Hashed {
   const F = factors.reduce((sum, f) => sum + f / 2, 0);
+  return hashBy(hadamardColumns(signs, { D: shape.D, R, F }), qk, mask, shape, R, factors);
+}
+
+/** The F columns of a vector in round r of head h, by `signs` of {@link HadamardInputs}. */
+export function hadamardColumns(
+  signs: Numbers,
+  { D, R, F }: { readonly D: number; readonly R: number; readonly F: number },
+): (q: readonly number[], h: number, r: number) => number[] {
   let matrix = [[1]];
-  while (matrix.length < shape.D) {
+  while (matrix.length < D) {
     matrix = doubled(matrix);
   }
   const Dp = matrix.length;
   const K = Math.ceil(F / Dp);
-  const columnsOf = (q: readonly number[], h: number, r: number) => {
+  return (q, h, r) => {
     const columns: number[] = [];
     for (let block = 0; block < K; block++) {
       let y = Array.from({ length: Dp }, (_, d) => q[d] ?? 0);
@@ -41,7 +49,6 @@ export function hadamardHash(
     }
     return columns.slice(0, F);
   };
-  return hashBy(columnsOf, qk, mask, shape, R, factors);
 }
 
 /** Sylvester's construction: [[M, M], [M, −M]]. */

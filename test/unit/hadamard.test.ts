@@ -2,9 +2,11 @@ import '@tensorflow/tfjs-backend-wasm'; // ten times as fast as cpu
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { hadamardSigns } from '../../src/hashing/hadamard.js';
+import { hadamardProjection } from '../../src/hashing/projection.js';
 import { Recent } from '../../src/hashing/recent.js';
 import { lshBuckets, plan } from '../../src/index.js';
 import { normals } from '../inputs.js';
+import { hadamardColumns } from '../oracle/hadamard.js';
 import { at } from '../oracle/shape.js';
 
 beforeAll(async () => {
@@ -82,6 +84,34 @@ describe('hadamardSigns', () => {
     expect(hadamardSigns(shape, 5)).toEqual(first);
     expect(hadamardSigns(shape, 5)).toBe(hadamardSigns(shape, 5));
   });
+});
+
+test.each([
+  [1, 1],
+  [1, 3],
+  [2, 5],
+  [3, 3],
+  [4, 1],
+  [5, 20],
+  [16, 2],
+  [33, 30],
+  [70, 129],
+  [300, 100],
+])('vectors of %i numbers are projected to %i columns as by matrices', (D, F) => {
+  const shape = { D, R: 2, F };
+  const { columns, project } = hadamardProjection(shape, 3);
+  const rows = normals(4 * D, D);
+  const y = new Float64Array(2 * columns);
+  project(rows, 1, 2, y);
+  const columnsOf = hadamardColumns(hadamardSigns({ H: 1, ...shape }, 3), shape);
+  const Dp = 2 ** Math.ceil(Math.log2(D));
+  for (const row of [0, 1]) {
+    const q = Array.from(rows.subarray((1 + row) * D, (2 + row) * D));
+    const expected = [0, 1].flatMap((r) => columnsOf(q, 0, r)).map((x) => x * Dp);
+    expected.forEach((x, i) => {
+      expect(Math.abs(at(y, row * columns + i) - x)).toBeLessThan(1e-12 * Dp * Dp * Math.hypot(...q));
+    });
+  }
 });
 
 test('what was used last is kept, the rest let go', () => {
