@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Rows, VectorFamily } from '../hashing/family.js';
 import { givenFamily } from '../hashing/given.js';
+import { accumulate } from '../hashing/projection.js';
 import { onWebGPU } from '../webgpu/backend.js';
 import { lengthOf } from './distance.js';
 import { SearchDoor } from './door.js';
@@ -10,8 +11,9 @@ import type { StoredValues } from './RowStore.js';
 import type { Tuning } from './tune.js';
 import { VectorIndex } from './VectorIndex.js';
 
-/** Numbers of vectors hashed at a time: 16 MiB of them on a GPU, which any binding holds. */
-const BLOCK = 2 ** 22;
+/** Numbers of vectors hashed at a time: 16 MiB on a GPU, which any binding holds; else 256 KiB, which a cache holds. */
+const BLOCK_ON_GPU = 2 ** 22;
+const BLOCK = 2 ** 16;
 
 /** What the names of a family's weights begin with in a file. */
 export const FAMILY_PREFIX = 'family.';
@@ -125,7 +127,7 @@ export abstract class HashIndex extends VectorIndex {
     const { D } = this;
     const n = values.length / D;
     const codes = new Int32Array(family.tables * n);
-    const step = Math.max(1, Math.floor(BLOCK / D));
+    const step = Math.max(1, Math.floor((onWebGPU() ? BLOCK_ON_GPU : BLOCK) / D));
     for (let first = 0; first < n; first += step) {
       const count = Math.min(step, n - first);
       const block = this.hashed(values.subarray(first * D, (first + count) * D), mean);
@@ -169,14 +171,11 @@ export abstract class HashIndex extends VectorIndex {
     const { D } = this;
     const n = Math.max(1, values.length / D);
     const sums = new Float64Array(D);
-    const step = Math.max(1, Math.floor(BLOCK / D)) * D;
-    for (let first = 0; first < values.length; first += step) {
-      const block = this.uncentred(values.subarray(first, first + step));
-      for (let i = 0; i < block.length; i += D) {
-        for (let d = 0; d < D; d++) {
-          sums[d] = (sums[d] as number) + (block[i + d] as number);
-        }
-      }
+    const step = Math.max(1, Math.floor(BLOCK / D));
+    const ones = new Float64Array(step).fill(1);
+    for (let first = 0; first < values.length; first += step * D) {
+      const block = this.uncentred(values.subarray(first, first + step * D));
+      accumulate(ones, 0, block, sums, block.length / D);
     }
     return sums.map((sum) => sum / n);
   }

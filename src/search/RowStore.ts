@@ -80,11 +80,18 @@ export class RowStore {
     return this.storage === 'float32' ? new Float32Array(rows) : encodeFloat16(rows);
   }
 
+  /** Takes vectors; the first `values` become its own, without a copy. */
   append(values: StoredValues, ids: Int32Array): void {
     const first = this.count;
-    this.reserve(first + ids.length);
-    this.values.set(values, first * this.D);
-    this.ids.set(ids, first);
+    if (first === 0) {
+      this.values = values;
+      this.ids = ids.slice();
+      this.alive = new Uint8Array(ids.length);
+    } else {
+      this.reserve(first + ids.length);
+      this.values.set(values, first * this.D);
+      this.ids.set(ids, first);
+    }
     this.alive.fill(1, first, first + ids.length);
     for (const [i, id] of ids.entries()) {
       this.slotOf?.set(id, first + i);
@@ -147,7 +154,7 @@ export class RowStore {
     if (count <= this.ids.length) {
       return;
     }
-    const capacity = this.ids.length === 0 ? count : Math.max(count, 2 * this.ids.length);
+    const capacity = Math.max(count, 2 * this.ids.length);
     const { values, ids, alive } = this;
     this.values = new ARRAYS[this.storage](capacity * this.D);
     this.values.set(values.subarray(0, this.count * this.D));

@@ -81,7 +81,8 @@ export class SetStore {
   }
 
   signature(slot: number): Uint32Array {
-    return new Uint32Array(this.slots.values.buffer, 4 * slot * this.k, this.k);
+    const { buffer, byteOffset } = this.slots.values;
+    return new Uint32Array(buffer, byteOffset + 4 * slot * this.k, this.k);
   }
 
   row(signatures: Uint32Array, i: number): Uint32Array {
