@@ -144,28 +144,36 @@ function addPlanes(
     counters[p] = from[first + p] as number;
   }
   for (let i = 0; i < planes.length; i += STEP) {
-    let a = plane(values, start, planes, i);
-    let b = plane(values, start, planes, i | 1);
-    const fourA = carry(twos, a, b);
-    twos = twos ^ a ^ b;
-    a = plane(values, start, planes, i | 2);
-    b = plane(values, start, planes, i | 3);
-    const fourB = carry(twos, a, b);
-    twos = twos ^ a ^ b;
-    const eightA = carry(fours, fourA, fourB);
-    fours = fours ^ fourA ^ fourB;
-    a = plane(values, start, planes, i | 4);
-    b = plane(values, start, planes, i | 5);
-    const fourC = carry(twos, a, b);
-    twos = twos ^ a ^ b;
-    a = plane(values, start, planes, i | 6);
-    b = plane(values, start, planes, i | 7);
-    const fourD = carry(twos, a, b);
-    twos = twos ^ a ^ b;
-    const eightB = carry(fours, fourC, fourD);
-    fours = fours ^ fourC ^ fourD;
-    const sixteen = carry(eights, eightA, eightB);
-    eights = eights ^ eightA ^ eightB;
+    // `| 0`: without a check for overflow, which the sum of two indices in range does not need.
+    let a = values[(start + (planes[i] as number)) | 0] as number;
+    let b = values[(start + (planes[i | 1] as number)) | 0] as number;
+    let odd = twos ^ a;
+    const fourA = (twos & a) | (odd & b);
+    twos = odd ^ b;
+    a = values[(start + (planes[i | 2] as number)) | 0] as number;
+    b = values[(start + (planes[i | 3] as number)) | 0] as number;
+    odd = twos ^ a;
+    const fourB = (twos & a) | (odd & b);
+    twos = odd ^ b;
+    odd = fours ^ fourA;
+    const eightA = (fours & fourA) | (odd & fourB);
+    fours = odd ^ fourB;
+    a = values[(start + (planes[i | 4] as number)) | 0] as number;
+    b = values[(start + (planes[i | 5] as number)) | 0] as number;
+    odd = twos ^ a;
+    const fourC = (twos & a) | (odd & b);
+    twos = odd ^ b;
+    a = values[(start + (planes[i | 6] as number)) | 0] as number;
+    b = values[(start + (planes[i | 7] as number)) | 0] as number;
+    odd = twos ^ a;
+    const fourD = (twos & a) | (odd & b);
+    twos = odd ^ b;
+    odd = fours ^ fourC;
+    const eightB = (fours & fourC) | (odd & fourD);
+    fours = odd ^ fourD;
+    odd = eights ^ eightA;
+    const sixteen = (eights & eightA) | (odd & eightB);
+    eights = odd ^ eightB;
     const thirtyTwo = sixteens & sixteen;
     sixteens ^= sixteen;
     let rest = thirtyTwos & thirtyTwo;
@@ -181,15 +189,4 @@ function addPlanes(
   counters[3] = eights;
   counters[4] = sixteens;
   counters[5] = thirtyTwos;
-}
-
-/** A plane of the block that begins at `start`. */
-function plane(values: Int32Array, start: number, planes: Int32Array, i: number): number {
-  // Without a check for overflow, which the sum of two indices in range does not need.
-  return values[(start + (planes[i] as number)) | 0] as number;
-}
-
-/** The second bit of the sum of three bits. */
-function carry(a: number, b: number, c: number): number {
-  return (a & b) | ((a ^ b) & c);
 }
