@@ -30,7 +30,6 @@ export interface HashFunctions {
 const STREAM = 0x6d696e;
 /** Words that all functions go over while they are in the nearest cache. */
 const BLOCK = 4096;
-const SIGN = 0x80000000;
 
 /** The functions of a seed. The first of k are those of a smaller k. */
 export function drawFunctions(scheme: MinHashScheme, k: number, seed: number): HashFunctions {
@@ -65,55 +64,70 @@ export function lowerMinima(
   minima: Uint32Array,
   words: Uint32Array,
   count: number,
-  functions: HashFunctions,
+  { scheme, constants }: HashFunctions,
 ): void {
-  const { k, constants } = functions;
-  const least = LEAST[functions.scheme];
   for (let first = 0; first < count; first += BLOCK) {
-    const block = words.subarray(first, Math.min(count, first + BLOCK));
-    for (let i = 0; i < k; i++) {
-      minima[i] = least(block, constants.subarray(4 * i, 4 * i + 4), minima[i] as number);
-    }
+    LOWER[scheme](minima, words.subarray(first, Math.min(count, first + BLOCK)), constants);
   }
 }
 
-type Least = (words: Uint32Array, constants: Uint32Array, least: number) => number;
+type Lower = (minima: Uint32Array, words: Uint32Array, constants: Uint32Array) => void;
 
-/** One function over all words: its constants and the minimum stay in registers. */
-const LEAST: Readonly<Record<MinHashScheme, Least>> = {
-  // fmix32 in line, since a call in this loop costs half of its speed; with the sign bit turned over, so that the order
-  // of integers is that of hashes; and two chains side by side, since each operation waits for the one before.
-  fmix32: (words, constants, bound) => {
-    const seed = (constants[0] as number) | 0;
-    let evens = (bound ^ SIGN) | 0;
-    let odds = evens;
-    const last = words.length - 1;
-    for (let j = 0; j <= last; j += 2) {
-      let h = (words[j] as number) ^ seed;
-      let g = (words[Math.min(j + 1, last)] as number) ^ seed;
-      h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-      g = Math.imul(g ^ (g >>> 16), 0x85ebca6b);
-      h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-      g = Math.imul(g ^ (g >>> 13), 0xc2b2ae35);
-      evens = Math.min(evens, h ^ (h >>> 16) ^ SIGN);
-      odds = Math.min(odds, g ^ (g >>> 16) ^ SIGN);
+/** Functions go over all words with their constants and minima in registers. */
+const LOWER: Readonly<Record<MinHashScheme, Lower>> = {
+  // Two functions at a time, since each operation waits for the one before, and in line, since a call in this loop costs
+  // half of its speed. The last of an odd number goes twice.
+  fmix32: (minima, words, constants) => {
+    for (let i = 0; i < minima.length; i += 2) {
+      const next = Math.min(i + 1, minima.length - 1);
+      const seedA = constants[4 * i] as number;
+      const seedB = constants[4 * next] as number;
+      let leastA = minima[i] as number;
+      let leastB = minima[next] as number;
+      for (let j = 0; j < words.length; j++) {
+        const word = words[j] as number;
+        let a = word ^ seedA;
+        let b = word ^ seedB;
+        a = Math.imul(a ^ (a >>> 16), 0x85ebca6b);
+        b = Math.imul(b ^ (b >>> 16), 0x85ebca6b);
+        a = Math.imul(a ^ (a >>> 13), 0xc2b2ae35);
+        b = Math.imul(b ^ (b >>> 13), 0xc2b2ae35);
+        leastA = Math.min(leastA, (a ^ (a >>> 16)) >>> 0);
+        leastB = Math.min(leastB, (b ^ (b >>> 16)) >>> 0);
+      }
+      minima[i] = leastA;
+      minima[next] = leastB;
     }
-    return (Math.min(evens, odds) ^ SIGN) >>> 0;
   },
-  datasketch: (words, constants, bound) => {
-    const [aHigh, aLow, bHigh, bLow] = constants as unknown as [number, number, number, number];
+  datasketch: oneByOne((words, [aHigh, aLow, bHigh, bLow], bound) => {
     let least = bound;
     for (let j = 0; j < words.length; j++) {
       least = Math.min(least, permuted(words[j] as number, aHigh, aLow, bHigh, bLow));
     }
     return least;
-  },
-  'csharp-fnv': (words, constants, bound) => {
-    const constant = constants[0] as number;
+  }),
+  'csharp-fnv': oneByOne((words, [constant], bound) => {
     let least = bound;
     for (let j = 0; j < words.length; j++) {
       least = Math.min(least, ((words[j] as number) ^ constant) >>> 0);
     }
     return least;
-  },
+  }),
 };
+
+/** The least hash of words under a function of these constants, or the bound where that is lower. */
+type Least = (
+  words: Uint32Array,
+  constants: readonly [number, number, number, number],
+  bound: number,
+) => number;
+
+/** A function after the other. */
+function oneByOne(least: Least): Lower {
+  return (minima, words, constants) => {
+    for (let i = 0; i < minima.length; i++) {
+      const own = constants.subarray(4 * i, 4 * i + 4) as unknown as Parameters<Least>[1];
+      minima[i] = least(words, own, minima[i] as number);
+    }
+  };
+}
