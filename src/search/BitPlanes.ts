@@ -19,10 +19,10 @@ const STEP = 8;
 export class BitPlanes {
   /** Bits of a code. */
   readonly bits: number;
-  /** Bit p of the sums of the block that was added up last, … */
-  private readonly counters: Int32Array;
-  /** … and of those of planes in common. */
-  private readonly common: Int32Array;
+  /** By level, bit p of the sums of the block that was added up last. */
+  private readonly levels: Int32Array[] = [];
+  /** Bits of a sum. */
+  private readonly width: number;
   /** A block after another: planes, one of zeros, and the counters of bits − |x|. */
   private values = new Int32Array(0);
   private count = 0;
@@ -34,9 +34,8 @@ export class BitPlanes {
     private readonly bitsOfTable: number,
   ) {
     this.bits = tables * bitsOfTable;
-    this.counters = new Int32Array(Math.max(IN_REGISTERS, Math.floor(Math.log2(2 * this.bits)) + 1));
-    this.common = this.counters.slice();
-    this.pitch = this.bits + 1 + this.counters.length;
+    this.width = Math.max(IN_REGISTERS, Math.floor(Math.log2(2 * this.bits)) + 1);
+    this.pitch = this.bits + 1 + this.width;
   }
 
   get bytes(): number {
@@ -69,17 +68,18 @@ export class BitPlanes {
     return filled;
   }
 
-  /** Adds up planes of a block that several codes have in common. */
-  addCommon(block: number, planes: Int32Array): void {
-    const { common, values, pitch, bits } = this;
-    const start = block * pitch;
-    addPlanes(values, start, planes, values, start + bits + 1, common);
+  /** Adds planes of a block to the sums of the level below, or on level 0 to bits − |x|, and keeps the sums of this one. */
+  add(block: number, planes: Int32Array, level: number): void {
+    const { levels, values } = this;
+    const start = block * this.pitch;
+    const below = level === 0 ? undefined : levels[level - 1];
+    levels[level] ??= new Int32Array(this.width);
+    addPlanes(values, start, planes, below ?? values, below ? 0 : start + this.bits + 1, levels[level]);
   }
 
-  /** Adds more planes to those in common, and returns a word with a one for each slot whose sum is at least `bound`. */
-  sumsFrom(bound: number, block: number, planes: Int32Array): number {
-    const { counters, common } = this;
-    addPlanes(this.values, block * this.pitch, planes, common, 0, counters);
+  /** A word with a one for each slot whose sum on a level is at least `bound`. */
+  sumsFrom(bound: number, level: number): number {
+    const counters = this.levels[level] as Int32Array;
     let more = 0;
     let equal = -1;
     for (let p = counters.length - 1; p >= 0; p--) {
@@ -94,11 +94,12 @@ export class BitPlanes {
     return more | equal;
   }
 
-  /** The sum of a slot of the block that was added up last. */
-  sum(lane: number): number {
+  /** The sum of a slot on a level. */
+  sum(lane: number, level: number): number {
+    const counters = this.levels[level] as Int32Array;
     let sum = 0;
-    for (let p = 0; p < this.counters.length; p++) {
-      sum |= (((this.counters[p] as number) >>> lane) & 1) << p;
+    for (let p = 0; p < counters.length; p++) {
+      sum |= (((counters[p] as number) >>> lane) & 1) << p;
     }
     return sum;
   }
@@ -112,7 +113,7 @@ export class BitPlanes {
       zeros -= countBits(word);
       this.write(start + table * this.bitsOfTable, word, this.bitsOfTable, lane);
     }
-    this.write(start + this.bits + 1, zeros, this.counters.length, lane);
+    this.write(start + this.bits + 1, zeros, this.width, lane);
   }
 
   /** Writes each bit of a word to a lane of a plane of its own. */

@@ -169,7 +169,7 @@ export class MinHashLsh {
     const ranges = new Ranges(radius, this.store.slots.ids);
     this.compare(batch, options, door, {
       offer: (slot, similarity) => ranges.offer(slot, 1 - similarity),
-      endQuery: (_i, count) => ranges.endQuery(count),
+      endQuery: (i, count) => ranges.endQuery(i, count),
     });
     return ranges.result();
   }

@@ -1,12 +1,15 @@
 import type { RangeResult } from './options.js';
 
-/** All that lies within a radius, query after query. */
+interface Neighbour {
+  readonly slot: number;
+  readonly distance: number;
+}
+
+/** All that lies within a radius, query after query, in whatever order. */
 export class Ranges {
-  private readonly ids: number[] = [];
-  private readonly distances: number[] = [];
-  private readonly starts = [0];
+  private readonly found: Neighbour[][] = [];
   private readonly candidates: number[] = [];
-  private readonly inside: { readonly slot: number; readonly distance: number }[] = [];
+  private inside: Neighbour[] = [];
 
   /** @param idOf the id of each slot. */
   constructor(
@@ -20,22 +23,21 @@ export class Ranges {
     }
   }
 
-  /** Ends a query, which had so many candidates. */
-  endQuery(candidates: number): void {
-    const sorted = this.inside.splice(0).sort((a, b) => a.distance - b.distance || a.slot - b.slot);
-    for (const { slot, distance } of sorted) {
-      this.ids.push(this.idOf[slot] as number);
-      this.distances.push(distance);
-    }
-    this.starts.push(this.ids.length);
-    this.candidates.push(candidates);
+  /** Ends query `i`, which had so many candidates. */
+  endQuery(i: number, candidates: number): void {
+    this.found[i] = this.inside.sort((a, b) => a.distance - b.distance || a.slot - b.slot);
+    this.inside = [];
+    this.candidates[i] = candidates;
   }
 
   result(): RangeResult {
+    const all = this.found.flat();
+    let end = 0;
+    const starts = Int32Array.from([0, ...this.found.map(({ length }) => (end += length))]);
     return {
-      ids: Int32Array.from(this.ids),
-      distances: Float64Array.from(this.distances),
-      starts: Int32Array.from(this.starts),
+      ids: Int32Array.from(all, ({ slot }) => this.idOf[slot] as number),
+      distances: Float64Array.from(all, ({ distance }) => distance),
+      starts,
       candidates: Int32Array.from(this.candidates),
     };
   }

@@ -15,7 +15,8 @@ export interface Batch {
 /** Finds the slots that are to be compared with a query: as many as `find` returns, at the start of `slots`. */
 export interface Finder {
   readonly slots: Int32Array;
-  /** Queries are asked for in order, from 0 on. */
+  /** In which order queries are asked for. @default from 0 on */
+  readonly order?: Int32Array;
   find(i: number): number;
 }
 
@@ -43,7 +44,7 @@ export function nearestOf(
   const candidates = new Int32Array(n);
   const best = new Nearest(k);
   const compare = comparer(store, metric, rows);
-  for (let i = 0; i < n; i++) {
+  for (const i of finder.order ?? Array(n).keys()) {
     const count = finder.find(i);
     best.clear();
     for (let c = 0; c < count; c++) {
@@ -68,13 +69,13 @@ export function withinOf(
 ): RangeResult {
   const ranges = new Ranges(radius, store.ids);
   const compare = comparer(store, metric, rows);
-  for (let i = 0; i < n; i++) {
+  for (const i of finder.order ?? Array(n).keys()) {
     const count = finder.find(i);
     for (let c = 0; c < count; c++) {
       const slot = finder.slots[c] as number;
       ranges.offer(slot, distanceOf(metric, compare(i, slot)));
     }
-    ranges.endQuery(count);
+    ranges.endQuery(i, count);
   }
   return ranges.result();
 }
@@ -102,7 +103,8 @@ export function toResult(
 /** Compares query `i` with the vector in a slot, in the order of the distances; beyond `bound`, by a part of it. */
 type Comparer = (i: number, slot: number, bound?: number) => number;
 
-function comparer(store: RowStore, metric: Metric, queries: Rows): Comparer {
+function comparer(store: RowStore, metric: Metric, rows: Rows): Comparer {
+  const queries = new Float64Array(rows);
   const { D, values } = store;
   const measure: typeof squaredDistance = metric === 'euclidean' ? squaredDistance : innerProduct;
   const compare: Comparer =

@@ -1,9 +1,10 @@
 import { type BitPlanes, BLOCK } from './BitPlanes.js';
 import type { Finder } from './candidates.js';
 import { countBits } from './packedCodes.js';
+import { halfOf, similarOrder } from './similarOrder.js';
 
-/** Queries that go through the codes together: what two have in common is added up once. */
-const TOGETHER = 2;
+/** Queries that go through the codes together, alike ones: what they have in common is added up once, as in a tree. */
+const TOGETHER = 8;
 
 /** What may be found. */
 interface Limits {
@@ -22,28 +23,49 @@ export function hammingFinder(planes: BitPlanes, queries: readonly Int32Array[],
   const { count, most } = limits;
   const slots = new Int32Array(Math.max(1, Math.min(most, count)));
   const scans = Array.from({ length: TOGETHER }, () => new HammingScan(planes, limits, slots));
-  const find = (i: number) => {
-    if (i % TOGETHER === 0) {
-      scanTogether(planes, queries.slice(i, i + TOGETHER), scans, count);
+  const order = similarOrder(queries);
+  let asked = 0;
+  const find = () => {
+    if (asked % TOGETHER === 0) {
+      const next = Array.from(order.subarray(asked, asked + TOGETHER), (i) => queries[i] as Int32Array);
+      run(planes, stepsOf(planes, next, scans), count);
     }
-    return (scans[i % TOGETHER] as HammingScan).end();
+    return (scans[asked++ % TOGETHER] as HammingScan).end();
   };
-  return { slots, find };
+  return { slots, order, find };
 }
 
-function scanTogether(
+/** What is done for each block: planes are added to the sums of the level below, and those of a whole query are scanned. */
+interface Step {
+  readonly level: number;
+  readonly planes: Int32Array;
+  readonly scan?: HammingScan;
+}
+
+/** The steps for queries: first what they have in common beyond `known`, then the steps for one half, and for the other. */
+function stepsOf(
   planes: BitPlanes,
   queries: readonly Int32Array[],
   scans: readonly HammingScan[],
-  count: number,
-): void {
+  level = 0,
+  known?: Int32Array,
+): Step[] {
   const common = queries.reduce((a, b) => a.map((word, i) => word & (b[i] as number)));
-  const commonPlanes = planes.planesOf(common);
-  const running = queries.map((query, j) => (scans[j] as HammingScan).begin(query, common));
+  const added = planes.planesOf(common.map((word, i) => word & ~(known?.[i] ?? 0)));
+  if (queries.length === 1) {
+    return [{ level, planes: added, scan: (scans[0] as HammingScan).begin(common) }];
+  }
+  const half = halfOf(queries.length);
+  const of = (from: number, to?: number) =>
+    stepsOf(planes, queries.slice(from, to), scans.slice(from, to), level + 1, common);
+  return [{ level, planes: added }, ...of(0, half), ...of(half)];
+}
+
+function run(planes: BitPlanes, steps: readonly Step[], count: number): void {
   for (let block = 0; block < count / BLOCK; block++) {
-    planes.addCommon(block, commonPlanes);
-    for (const scan of running) {
-      scan.pass(block);
+    for (const { level, planes: added, scan } of steps) {
+      planes.add(block, added, level);
+      scan?.pass(block, level);
     }
   }
 }
@@ -59,8 +81,6 @@ class HammingScan {
   private inside = 0;
   private limit = 0;
   private sumOfEqual = 0;
-  /** Planes of what the query has alone. */
-  private planes = new Int32Array(0);
 
   constructor(
     private readonly codes: BitPlanes,
@@ -70,9 +90,8 @@ class HammingScan {
     this.histogram = new Int32Array(codes.bits + 1);
   }
 
-  begin(query: Int32Array, common: Int32Array): this {
+  begin(query: Int32Array): this {
     const { codes } = this;
-    this.planes = codes.planesOf(query.map((word, i) => word & ~(common[i] as number)));
     this.sumOfEqual = codes.bits + query.reduce((ones, word) => ones + countBits(word), 0);
     this.limit = Math.min(this.limits.radius, codes.bits);
     this.histogram.fill(0);
@@ -81,13 +100,13 @@ class HammingScan {
     return this;
   }
 
-  /** Keeps those of a block that may be among the nearest. */
-  pass(block: number): void {
+  /** Keeps those of a block that may be among the nearest, by their sums on a level. */
+  pass(block: number, level: number): void {
     const { codes, sumOfEqual } = this;
-    let near = codes.sumsFrom(sumOfEqual - this.limit, block, this.planes);
+    let near = codes.sumsFrom(sumOfEqual - this.limit, level);
     for (; near !== 0; near &= near - 1) {
       const lane = 31 - Math.clz32(near & -near);
-      this.offer(block * BLOCK + lane, sumOfEqual - codes.sum(lane));
+      this.offer(block * BLOCK + lane, sumOfEqual - codes.sum(lane, level));
     }
   }
 

@@ -215,8 +215,9 @@ describe('codes lying on their side', () => {
     const allowed = Uint8Array.from({ length: 200 }, (_, i) => Number(i < count && i % 7 !== 3));
     const differing = (a: readonly number[], b: readonly number[]) =>
       a.reduce((sum, word, i) => sum + bitsOf(word ^ (b[i] as number)), 0);
-    // An odd number of them: the last goes alone.
-    const queries = [code(0), code(0.5), code(1), code(0.3), codes[20] as number[]];
+    // Two groups of eight and one of three, equal ones among them.
+    const some = [code(0), code(0.5), code(1), code(0.3), codes[20] as number[]];
+    const queries = [...some, ...Array.from({ length: 11 }, (_, i) => code(i / 11)), ...some.slice(2)];
     for (const [most, radius] of [
       [1, 1e9],
       [20, 1e9],
@@ -225,8 +226,10 @@ describe('codes lying on their side', () => {
       [10, 0],
     ] as const) {
       const packedQueries = queries.map((query) => Int32Array.from([...query, 0]));
-      const { slots, find } = hammingFinder(planes, packedQueries, { count, allowed, most, radius });
-      for (const [i, query] of queries.entries()) {
+      const { slots, order, find } = hammingFinder(planes, packedQueries, { count, allowed, most, radius });
+      expect(order?.slice().sort()).toEqual(Int32Array.from(queries.keys()));
+      for (const i of order as Int32Array) {
+        const query = queries[i] as number[];
         const expected = codes
           .map((one, slot) => ({ slot, distance: differing(one, query) }))
           .filter(({ slot, distance }) => allowed[slot] === 1 && distance <= radius)
