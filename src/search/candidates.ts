@@ -104,7 +104,7 @@ export function toResult(
 type Comparer = (i: number, slot: number, bound?: number) => number;
 
 function comparer(store: RowStore, metric: Metric, rows: Rows): Comparer {
-  const queries = new Float64Array(rows);
+  const queries = new Float64Array(rows); // once, not for each vector that they are compared with
   const { D, values } = store;
   const measure: typeof squaredDistance = metric === 'euclidean' ? squaredDistance : innerProduct;
   const compare: Comparer =

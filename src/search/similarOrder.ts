@@ -16,17 +16,17 @@ function part(codes: readonly Int32Array[], order: Int32Array, keys: Int32Array)
   if (order.length <= 2) {
     return;
   }
-  const one = codes[order[0] as number] as Int32Array;
+  const distance = (i: number, j: number) => differingBits(codes[i] as Int32Array, codes[j] as Int32Array);
+  const one = order[0] as number;
   let other = one;
   for (const i of order) {
-    const code = codes[i] as Int32Array;
-    keys[i] = differingBits(one, code);
-    if (keys[i] > differingBits(one, other)) {
-      other = code;
+    keys[i] = distance(one, i);
+    if (keys[i] > (keys[other] as number)) {
+      other = i;
     }
   }
   for (const i of order) {
-    keys[i] = (keys[i] as number) - differingBits(other, codes[i] as Int32Array);
+    keys[i] = (keys[i] as number) - distance(other, i);
   }
   order.sort((a, b) => (keys[a] as number) - (keys[b] as number));
   const half = halfOf(order.length);
