@@ -299,6 +299,26 @@ describe.each(Object.entries(all))('%s', (name, make) => {
     await expect(index.add(values.subarray(0, D), [left[0] as number])).rejects.toThrow(/none in use/);
   });
 
+  test('keeps nothing of its arguments and results', async () => {
+    const index = make();
+    const given = rows.slice(0, 50 * D);
+    const ids = Int32Array.from({ length: 50 }, (_, i) => 2 * i);
+    await index.build(given, ids);
+    const answer = await index.query(queries);
+    given.fill(0);
+    ids.fill(1);
+    expect(await index.query(queries)).toEqual(answer);
+    const bytes = index.save();
+    const loaded = loadIndex(bytes) as typeof index;
+    bytes.fill(0);
+    expect(await loaded.query(queries)).toEqual(answer);
+    const other = make();
+    const added = await other.add(rows.slice(0, 50 * D));
+    const first = await other.query(queries);
+    added.fill(7);
+    expect(await other.query(queries)).toEqual(first);
+  });
+
   test('answers odd questions', async () => {
     const index = make();
     expect(await index.query(queries, { k: 3 })).toMatchObject({ complete: false });
