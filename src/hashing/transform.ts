@@ -11,82 +11,50 @@ export function transformInPlace(values: Float64Array, length: number, half = 1)
   for (; step * 8 <= length; step *= 8) {
     for (let block = 0; block < length; block += 8 * step) {
       for (let i = block; i < block + step; i++) {
-        eight(values, i, step);
+        const a = values[i] as number;
+        const b = values[i + step] as number;
+        const c = values[i + 2 * step] as number;
+        const d = values[i + 3 * step] as number;
+        const e = values[i + 4 * step] as number;
+        const f = values[i + 5 * step] as number;
+        const g = values[i + 6 * step] as number;
+        const h = values[i + 7 * step] as number;
+        values[i] = a + b + (c + d) + (e + f + (g + h));
+        values[i + step] = a - b + (c - d) + (e - f + (g - h));
+        values[i + 2 * step] = a + b - (c + d) + (e + f - (g + h));
+        values[i + 3 * step] = a - b - (c - d) + (e - f - (g - h));
+        values[i + 4 * step] = a + b + (c + d) - (e + f + (g + h));
+        values[i + 5 * step] = a - b + (c - d) - (e - f + (g - h));
+        values[i + 6 * step] = a + b - (c + d) - (e + f - (g + h));
+        values[i + 7 * step] = a - b - (c - d) - (e - f - (g - h));
       }
     }
   }
-  if (step * 4 === length) {
-    for (let i = 0; i < step; i++) {
-      four(
-        values,
-        i,
-        step,
-        values[i] as number,
-        values[i + step] as number,
-        values[i + 2 * step] as number,
-        values[i + 3 * step] as number,
-      );
-    }
-  } else if (step * 2 === length) {
-    for (let i = 0; i < step; i++) {
-      const a = values[i] as number;
-      const b = values[i + step] as number;
-      values[i] = a + b;
-      values[i + step] = a - b;
+  for (; step < length; step *= 2) {
+    for (let block = 0; block < length; block += 2 * step) {
+      for (let i = block; i < block + step; i++) {
+        const a = values[i] as number;
+        const b = values[i + step] as number;
+        values[i] = a + b;
+        values[i + step] = a - b;
+      }
     }
   }
 }
 
-/** The transform of all numbers times the `signs` from `first` on, which are applied with the first two levels. */
+/** The transform of all numbers times the `signs` from `first` on, which are applied with the first level. */
 export function transformFlipped(values: Float64Array, signs: Float64Array, first: number): void {
   const { length } = values;
-  const whole = length - (length % 4);
-  for (let i = 0; i < whole; i += 4) {
-    const at = first + i;
-    four(
-      values,
-      i,
-      1,
-      (values[i] as number) * (signs[at] as number),
-      (values[i + 1] as number) * (signs[at + 1] as number),
-      (values[i + 2] as number) * (signs[at + 2] as number),
-      (values[i + 3] as number) * (signs[at + 3] as number),
-    );
+  if (length === 1) {
+    values[0] = (values[0] as number) * (signs[first] as number);
   }
-  for (let i = whole; i < length; i++) {
-    values[i] = (values[i] as number) * (signs[first + i] as number);
+  for (let i = 0; i + 1 < length; i += 2) {
+    const a = (values[i] as number) * (signs[first + i] as number);
+    const b = (values[i + 1] as number) * (signs[first + i + 1] as number);
+    values[i] = a + b;
+    values[i + 1] = a - b;
   }
-  transformInPlace(values, length, whole === 0 ? 1 : 4);
-}
-
-/** Writes two levels of four numbers to the places `step` apart from `i` on. */
-function four(
-  values: Float64Array,
-  i: number,
-  step: number,
-  a: number,
-  b: number,
-  c: number,
-  d: number,
-): void {
-  values[i] = a + b + (c + d);
-  values[i + step] = a - b + (c - d);
-  values[i + 2 * step] = a + b - (c + d);
-  values[i + 3 * step] = a - b - (c - d);
-}
-
-/** Three levels of the eight numbers `step` apart from `i` on. */
-function eight(values: Float64Array, i: number, step: number): void {
-  const a = values[i] as number;
-  const b = values[i + step] as number;
-  const c = values[i + 2 * step] as number;
-  const d = values[i + 3 * step] as number;
-  const e = values[i + 4 * step] as number;
-  const f = values[i + 5 * step] as number;
-  const g = values[i + 6 * step] as number;
-  const h = values[i + 7 * step] as number;
-  four(values, i, step, a + e, b + f, c + g, d + h);
-  four(values, i + 4 * step, step, a - e, b - f, c - g, d - h);
+  transformInPlace(values, length, 2);
 }
 
 /**

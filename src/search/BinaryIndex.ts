@@ -114,8 +114,7 @@ export class BinaryIndex extends HashIndex {
     const { words, store, planes } = this;
     const codes = packCodes(await this.codesOf(this.family, batch.rows, door), this.family.tables);
     planes.update(this.codes, words, store.count);
-    const queries = Array.from({ length: batch.n }, (_, i) => codes.subarray(i * words, (i + 1) * words));
-    return hammingFinder(planes, queries, { count: store.count, allowed, most, radius });
+    return hammingFinder(planes, codes, words, { allowed, most, radius });
   }
 
   private effort(

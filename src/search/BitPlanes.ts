@@ -1,31 +1,33 @@
-import { countBits } from './packedCodes.js';
+import { countBits, differingBits } from './packedCodes.js';
+import { orderBySimilarity } from './similarOrder.js';
+import { sortedBy } from './sortKeys.js';
 
-/** Slots of a block: as many as a word has bits. */
-export const BLOCK = 32;
+/** Codes of a block: as many as a word has bits. */
+const BLOCK = 32;
 /** The first counters, which are added to in registers: of 2, 4, 8, 16 and 32. That of 1 stays as it is. */
 const IN_REGISTERS = 6;
 /** Planes that are added at a time. */
-const STEP = 8;
+const STEP = 4;
 
 /**
- * Codes lying on their side: a plane is the same bit of 32 slots, in one word, so that 32 codes are compared with a query at
- * a time. As codes x and q differ in |x| + |q| − 2·|x∧q| bits, only the planes of the query's ones are read, and
+ * Codes lying on their side: a plane is the same bit of 32 codes, in one word, so that 32 alike ones are compared with a
+ * query at a time. As codes x and q differ in |x| + |q| − 2·|x∧q| bits, only the planes of the query's ones are read, and
  *
  *   sum = bits − |x| + 2·|x∧q| = bits + |q| − distance
  *
- * is counted by carry-save addition: counter p holds bit p of 32 sums, and 8 planes are added by seven full adders of five
+ * is counted by carry-save addition: counter p holds bit p of 32 sums, and 4 planes are added by three full adders of five
  * operations each, what these carry by half adders (Warren, "Hacker's delight", section 5-1: Harley and Seal's method).
  */
 export class BitPlanes {
   /** Bits of a code. */
   readonly bits: number;
-  /** By level, bit p of the sums of the block that was added up last. */
-  private readonly levels: Int32Array[] = [];
   /** Bits of a sum. */
   private readonly width: number;
-  /** A block after another: planes, one of zeros, and the counters of bits − |x|. */
+  /** A block after another: planes, one of zeros, the counters of bits − |x|, and the first code as it came. */
   private values = new Int32Array(0);
-  private count = 0;
+  /** The slots of the codes, in which a block's are alike. */
+  private readonly slots: number[] = [];
+  private readonly firstCode: number;
   private readonly pitch: number;
 
   /** For codes of `tables` words of `bitsOfTable` bits each. */
@@ -35,11 +37,16 @@ export class BitPlanes {
   ) {
     this.bits = tables * bitsOfTable;
     this.width = Math.max(IN_REGISTERS, Math.floor(Math.log2(2 * this.bits)) + 1);
-    this.pitch = this.bits + 1 + this.width;
+    this.firstCode = this.bits + 1 + this.width;
+    this.pitch = this.firstCode + tables;
   }
 
   get bytes(): number {
-    return 4 * this.pitch * Math.ceil(this.count / BLOCK);
+    return 4 * (this.pitch * this.blocks + this.slots.length);
+  }
+
+  private get blocks(): number {
+    return Math.ceil(this.slots.length / BLOCK);
   }
 
   /** Takes the codes of slots that it does not have yet, of `count` codes in rows `pitch` words apart. */
@@ -50,9 +57,25 @@ export class BitPlanes {
       this.values = new Int32Array(Math.max(needed, 2 * before.length));
       this.values.set(before);
     }
-    for (; this.count < count; this.count++) {
-      this.place(this.count, codes.subarray(this.count * pitch, (this.count + 1) * pitch));
+    const known = this.slots.length;
+    const added = Int32Array.from({ length: count - known }, (_, i) => known + i);
+    orderBySimilarity(codes, pitch, added, BLOCK);
+    for (const slot of added) {
+      this.place(slot, codes.subarray(slot * pitch, (slot + 1) * pitch));
     }
+  }
+
+  /** The slot of a block's code; none where the last block has no code yet. */
+  slot(block: number, lane: number): number | undefined {
+    return this.slots[block * BLOCK + lane];
+  }
+
+  /** All blocks, in order of their first codes' distances from a code. */
+  blocksFrom(code: Int32Array): Int32Array {
+    const { firstCode, pitch, tables, values } = this;
+    return sortedBy(Int32Array.from(Array(this.blocks).keys()), this.bits, (block) =>
+      differingBits(values, block * pitch + firstCode, code, 0, tables),
+    );
   }
 
   /** The planes of a code's ones, filled up with the plane of zeros. */
@@ -68,49 +91,29 @@ export class BitPlanes {
     return filled;
   }
 
-  /** Adds planes of a block to the sums of the level below, or on level 0 to bits − |x|, and keeps the sums of this one. */
-  add(block: number, planes: Int32Array, level: number): void {
-    const { levels, values } = this;
+  /** Room for the sums of a block. */
+  newSums(): Int32Array {
+    return new Int32Array(this.width);
+  }
+
+  /** Writes sums of a block: those that are known, at first bits − |x|, and twice the bits of planes. */
+  add(block: number, planes: Int32Array, known: Int32Array | undefined, sums: Int32Array): void {
+    const { values } = this;
     const start = block * this.pitch;
-    const below = level === 0 ? undefined : levels[level - 1];
-    levels[level] ??= new Int32Array(this.width);
-    addPlanes(values, start, planes, below ?? values, below ? 0 : start + this.bits + 1, levels[level]);
-  }
-
-  /** A word with a one for each slot whose sum on a level is at least `bound`. */
-  sumsFrom(bound: number, level: number): number {
-    const counters = this.levels[level] as Int32Array;
-    let more = 0;
-    let equal = -1;
-    for (let p = counters.length - 1; p >= 0; p--) {
-      const counter = counters[p] as number;
-      if ((bound >>> p) & 1) {
-        equal &= counter;
-      } else {
-        more |= equal & counter;
-        equal &= ~counter;
-      }
-    }
-    return more | equal;
-  }
-
-  /** The sum of a slot on a level. */
-  sum(lane: number, level: number): number {
-    const counters = this.levels[level] as Int32Array;
-    let sum = 0;
-    for (let p = 0; p < counters.length; p++) {
-      sum |= (((counters[p] as number) >>> lane) & 1) << p;
-    }
-    return sum;
+    addPlanes(values, start, planes, known ?? values, known ? 0 : start + this.bits + 1, sums);
   }
 
   private place(slot: number, code: Int32Array): void {
-    const start = Math.floor(slot / BLOCK) * this.pitch;
-    const lane = slot % BLOCK;
+    const lane = this.slots.length % BLOCK;
+    const start = Math.floor(this.slots.length / BLOCK) * this.pitch;
+    this.slots.push(slot);
     let zeros = this.bits;
     for (let table = 0; table < this.tables; table++) {
       const word = code[table] as number;
       zeros -= countBits(word);
+      if (lane === 0) {
+        this.values[start + this.firstCode + table] = word;
+      }
       this.write(start + table * this.bitsOfTable, word, this.bitsOfTable, lane);
     }
     this.write(start + this.bits + 1, zeros, this.width, lane);
@@ -123,6 +126,25 @@ export class BitPlanes {
       values[first + bit] = (values[first + bit] as number) | (((word >>> bit) & 1) << lane);
     }
   }
+}
+
+/** A word with a one for each code whose sum is at least `bound`. */
+export function sumsFrom(bound: number, sums: Int32Array): number {
+  let from = -1;
+  for (let p = 0; p < sums.length; p++) {
+    const counter = sums[p] as number;
+    from = (bound >>> p) & 1 ? counter & from : counter | from;
+  }
+  return from;
+}
+
+/** The sum of one of the codes. */
+export function sumOf(lane: number, sums: Int32Array): number {
+  let sum = 0;
+  for (let p = 0; p < sums.length; p++) {
+    sum |= (((sums[p] as number) >>> lane) & 1) << p;
+  }
+  return sum;
 }
 
 /** Writes to `counters` those from `from[first]` on and twice the bits of planes, whole steps of them. */
@@ -157,24 +179,10 @@ function addPlanes(
     const fourB = (twos & a) | (odd & b);
     twos = odd ^ b;
     odd = fours ^ fourA;
-    const eightA = (fours & fourA) | (odd & fourB);
+    const eight = (fours & fourA) | (odd & fourB);
     fours = odd ^ fourB;
-    a = values[(start + (planes[i | 4] as number)) | 0] as number;
-    b = values[(start + (planes[i | 5] as number)) | 0] as number;
-    odd = twos ^ a;
-    const fourC = (twos & a) | (odd & b);
-    twos = odd ^ b;
-    a = values[(start + (planes[i | 6] as number)) | 0] as number;
-    b = values[(start + (planes[i | 7] as number)) | 0] as number;
-    odd = twos ^ a;
-    const fourD = (twos & a) | (odd & b);
-    twos = odd ^ b;
-    odd = fours ^ fourC;
-    const eightB = (fours & fourC) | (odd & fourD);
-    fours = odd ^ fourD;
-    odd = eights ^ eightA;
-    const sixteen = (eights & eightA) | (odd & eightB);
-    eights = odd ^ eightB;
+    const sixteen = eights & eight;
+    eights ^= eight;
     const thirtyTwo = sixteens & sixteen;
     sixteens ^= sixteen;
     let rest = thirtyTwos & thirtyTwo;

@@ -33,7 +33,7 @@ export class SearchDoor extends Door {
     const limit = LIMITS[storage];
     for (let i = 0; i < values.length; i++) {
       const x = values[i] as number;
-      if (!(x > -limit && x < limit)) {
+      if (!(Math.abs(x) < limit)) {
         throw this.range(
           Number.isFinite(x)
             ? `\`${option}\` must fit ${storage}, got ${x} in row ${Math.floor(i / D)}. Scale the vectors, or use another \`storage\`.`

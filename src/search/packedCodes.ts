@@ -5,6 +5,21 @@ export function countBits(word: number): number {
   return Math.imul((nibbles + (nibbles >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
+/** The Hamming distance of two codes of `words` words, from `start` and `otherStart` on. */
+export function differingBits(
+  codes: Int32Array,
+  start: number,
+  others: Int32Array,
+  otherStart: number,
+  words: number,
+): number {
+  let bits = 0;
+  for (let i = 0; i < words; i++) {
+    bits += countBits((codes[start + i] as number) ^ (others[otherStart + i] as number));
+  }
+  return bits;
+}
+
 /** Words of a packed code: whole fours, which a GPU loads at once. */
 export function packedWords(tables: number): number {
   return Math.ceil(tables / 4) * 4;
