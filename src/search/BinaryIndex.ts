@@ -1,9 +1,10 @@
 import type { VectorFamily } from '../hashing/family.js';
 import { hyperplanes } from '../hashing/hyperplanes.js';
-import { BitPlanes } from './BitPlanes.js';
+import { CodeBlocks } from './CodeBlocks.js';
 import type { Batch, Finder } from './candidates.js';
 import type { DeviceCodes } from './DeviceRows.js';
 import { SearchDoor } from './door.js';
+import { grown } from './grown.js';
 import { HashIndex } from './HashIndex.js';
 import { hammingFinder } from './hamming.js';
 import type { EffortOptions, HashIndexOptions, IndexStats } from './options.js';
@@ -30,7 +31,7 @@ export class BinaryIndex extends HashIndex {
   /** `[slots, words]` */
   private codes = new Int32Array(0);
   /** The same for the CPU, which makes them when it is first asked. */
-  private planes: BitPlanes;
+  private blocks: CodeBlocks;
 
   /** @throws RangeError or TypeError naming the option. */
   constructor(options: HashIndexOptions) {
@@ -43,7 +44,7 @@ export class BinaryIndex extends HashIndex {
     }
     this.family = family;
     this.words = packedWords(family.tables);
-    this.planes = new BitPlanes(family.tables, family.bits);
+    this.blocks = new CodeBlocks(family.tables, family.bits);
   }
 
   override stats(): IndexStats & {
@@ -51,18 +52,14 @@ export class BinaryIndex extends HashIndex {
     readonly bits: number;
   } {
     const stats = super.stats();
-    const bytes = stats.bytes + this.store.count * this.words * 4 + this.planes.bytes;
+    const bytes = stats.bytes + this.store.count * this.words * 4 + this.blocks.bytes;
     return { ...stats, bytes, bits: this.family.tables * this.family.bits };
   }
 
   protected take(codes: Int32Array, n: number): void {
     const packed = packCodes(codes, this.family.tables);
     const first = (this.store.count - n) * this.words;
-    if (this.codes.length < first + packed.length) {
-      const before = this.codes.subarray(0, first);
-      this.codes = new Int32Array(Math.max(first + packed.length, 2 * first));
-      this.codes.set(before);
-    }
+    this.codes = grown(this.codes, first + packed.length);
     this.codes.set(packed, first);
   }
 
@@ -77,7 +74,7 @@ export class BinaryIndex extends HashIndex {
 
   protected forget(): void {
     this.codes = new Int32Array(0);
-    this.planes = new BitPlanes(this.family.tables, this.family.bits);
+    this.blocks = new CodeBlocks(this.family.tables, this.family.bits);
     this.tuning.forget();
   }
 
@@ -111,10 +108,10 @@ export class BinaryIndex extends HashIndex {
     least: number,
   ): Promise<Finder> {
     const { most, radius } = this.effort(options, door, least);
-    const { words, store, planes } = this;
+    const { words, store, blocks } = this;
     const codes = packCodes(await this.codesOf(this.family, batch.rows, door), this.family.tables);
-    planes.update(this.codes, words, store.count);
-    return hammingFinder(planes, codes, words, { allowed, most, radius });
+    blocks.update(this.codes, words, store.count);
+    return hammingFinder(blocks, codes, words, { allowed, most, radius });
   }
 
   private effort(

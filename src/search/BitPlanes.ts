@@ -1,21 +1,20 @@
-import { countBits, differingBits } from './packedCodes.js';
-import { orderBySimilarity } from './similarOrder.js';
-import { sortedBy } from './sortKeys.js';
+import { grown } from './grown.js';
+import { countBits, onesIn } from './packedCodes.js';
 
 /** Codes of a block: as many as a word has bits. */
-const BLOCK = 32;
+export const BLOCK = 32;
 /** The first counters, which are added to in registers: of 2, 4, 8, 16 and 32. That of 1 stays as it is. */
 const IN_REGISTERS = 6;
 /** Planes that are added at a time. */
-const STEP = 4;
+const STEP = 8;
 
 /**
- * Codes lying on their side: a plane is the same bit of 32 codes, in one word, so that 32 alike ones are compared with a
- * query at a time. As codes x and q differ in |x| + |q| − 2·|x∧q| bits, only the planes of the query's ones are read, and
+ * Codes lying on their side: a plane is the same bit of 32 codes, in one word, so that 32 codes are compared with a query at
+ * a time. As codes x and q differ in |x| + |q| − 2·|x∧q| bits, only the planes of the query's ones are read, and
  *
- *   sum = bits − |x| + 2·|x∧q| = bits + |q| − distance
+ *   sum = bits − |x| + slack + 2·|x∧q| = bits + |q| − (distance − slack)
  *
- * is counted by carry-save addition: counter p holds bit p of 32 sums, and 4 planes are added by three full adders of five
+ * is counted by carry-save addition: counter p holds bit p of 32 sums, and 8 planes are added by seven full adders of five
  * operations each, what these carry by half adders (Warren, "Hacker's delight", section 5-1: Harley and Seal's method).
  */
 export class BitPlanes {
@@ -23,11 +22,8 @@ export class BitPlanes {
   readonly bits: number;
   /** Bits of a sum. */
   private readonly width: number;
-  /** A block after another: planes, one of zeros, the counters of bits − |x|, and the first code as it came. */
+  /** A block after another: planes, one of zeros, and the counters of bits − |x| + slack. */
   private values = new Int32Array(0);
-  /** The slots of the codes, in which a block's are alike. */
-  private readonly slots: number[] = [];
-  private readonly firstCode: number;
   private readonly pitch: number;
 
   /** For codes of `tables` words of `bitsOfTable` bits each. */
@@ -36,59 +32,54 @@ export class BitPlanes {
     private readonly bitsOfTable: number,
   ) {
     this.bits = tables * bitsOfTable;
-    this.width = Math.max(IN_REGISTERS, Math.floor(Math.log2(2 * this.bits)) + 1);
-    this.firstCode = this.bits + 1 + this.width;
-    this.pitch = this.firstCode + tables;
+    this.width = Math.max(IN_REGISTERS, Math.floor(Math.log2(3 * this.bits)) + 1);
+    this.pitch = this.bits + 1 + this.width;
   }
 
   get bytes(): number {
-    return 4 * (this.pitch * this.blocks + this.slots.length);
+    return this.values.byteLength;
   }
 
-  private get blocks(): number {
-    return Math.ceil(this.slots.length / BLOCK);
+  /** Makes room for so many codes. */
+  reserve(count: number): void {
+    this.values = grown(this.values, Math.ceil(count / BLOCK) * this.pitch);
   }
 
-  /** Takes the codes of slots that it does not have yet, of `count` codes in rows `pitch` words apart. */
-  update(codes: Int32Array, pitch: number, count: number): void {
-    const needed = Math.ceil(count / BLOCK) * this.pitch;
-    if (this.values.length < needed) {
-      const before = this.values;
-      this.values = new Int32Array(Math.max(needed, 2 * before.length));
-      this.values.set(before);
+  /** Puts a code in a place, as if it were nearer to all others by `slack`. */
+  place(place: number, code: Int32Array, slack = 0): void {
+    const start = Math.floor(place / BLOCK) * this.pitch;
+    const lane = place % BLOCK;
+    let sum = this.bits + slack;
+    for (let table = 0; table < this.tables; table++) {
+      const word = code[table] as number;
+      sum -= countBits(word);
+      this.write(start + table * this.bitsOfTable, word, this.bitsOfTable, lane);
     }
-    const known = this.slots.length;
-    const added = Int32Array.from({ length: count - known }, (_, i) => known + i);
-    orderBySimilarity(codes, pitch, added, BLOCK);
-    for (const slot of added) {
-      this.place(slot, codes.subarray(slot * pitch, (slot + 1) * pitch));
-    }
+    this.write(start + this.bits + 1, sum, this.width, lane);
   }
 
-  /** The slot of a block's code; none where the last block has no code yet. */
-  slot(block: number, lane: number): number | undefined {
-    return this.slots[block * BLOCK + lane];
-  }
-
-  /** All blocks, in order of their first codes' distances from a code. */
-  blocksFrom(code: Int32Array): Int32Array {
-    const { firstCode, pitch, tables, values } = this;
-    return sortedBy(Int32Array.from(Array(this.blocks).keys()), this.bits, (block) =>
-      differingBits(values, block * pitch + firstCode, code, 0, tables),
-    );
+  /** The code of the bits that most codes of a block have. */
+  majority(block: number): Int32Array {
+    const { bitsOfTable, pitch, tables, values } = this;
+    return Int32Array.from({ length: tables }, (_, table) => {
+      const first = block * pitch + table * bitsOfTable;
+      let word = 0;
+      for (let bit = 0; bit < bitsOfTable; bit++) {
+        word |= Number(countBits(values[first + bit] as number) > BLOCK / 2) << bit;
+      }
+      return word;
+    });
   }
 
   /** The planes of a code's ones, filled up with the plane of zeros. */
   planesOf(code: Int32Array): Int32Array<ArrayBuffer> {
-    const planes: number[] = [];
-    for (let plane = 0; plane < this.bits; plane++) {
-      if (((code[Math.floor(plane / this.bitsOfTable)] as number) >>> (plane % this.bitsOfTable)) & 1) {
-        planes.push(plane);
-      }
+    const planes = Array.from(code).flatMap((word, table) =>
+      onesIn(word).map((bit) => table * this.bitsOfTable + bit),
+    );
+    while (planes.length % STEP !== 0) {
+      planes.push(this.bits);
     }
-    const filled = new Int32Array(Math.ceil(planes.length / STEP) * STEP).fill(this.bits);
-    filled.set(planes);
-    return filled;
+    return Int32Array.from(planes);
   }
 
   /** Room for the sums of a block. */
@@ -96,34 +87,18 @@ export class BitPlanes {
     return new Int32Array(this.width);
   }
 
-  /** Writes sums of a block: those that are known, at first bits − |x|, and twice the bits of planes. */
+  /** Writes sums of a block: those that are known, at first bits − |x| + slack, and twice the bits of planes. */
   add(block: number, planes: Int32Array, known: Int32Array | undefined, sums: Int32Array): void {
     const { values } = this;
     const start = block * this.pitch;
     addPlanes(values, start, planes, known ?? values, known ? 0 : start + this.bits + 1, sums);
   }
 
-  private place(slot: number, code: Int32Array): void {
-    const lane = this.slots.length % BLOCK;
-    const start = Math.floor(this.slots.length / BLOCK) * this.pitch;
-    this.slots.push(slot);
-    let zeros = this.bits;
-    for (let table = 0; table < this.tables; table++) {
-      const word = code[table] as number;
-      zeros -= countBits(word);
-      if (lane === 0) {
-        this.values[start + this.firstCode + table] = word;
-      }
-      this.write(start + table * this.bitsOfTable, word, this.bitsOfTable, lane);
-    }
-    this.write(start + this.bits + 1, zeros, this.width, lane);
-  }
-
   /** Writes each bit of a word to a lane of a plane of its own. */
   private write(first: number, word: number, count: number, lane: number): void {
     const { values } = this;
     for (let bit = 0; bit < count; bit++) {
-      values[first + bit] = (values[first + bit] as number) | (((word >>> bit) & 1) << lane);
+      values[first + bit] = ((values[first + bit] as number) & ~(1 << lane)) | (((word >>> bit) & 1) << lane);
     }
   }
 }
@@ -179,10 +154,24 @@ function addPlanes(
     const fourB = (twos & a) | (odd & b);
     twos = odd ^ b;
     odd = fours ^ fourA;
-    const eight = (fours & fourA) | (odd & fourB);
+    const eightA = (fours & fourA) | (odd & fourB);
     fours = odd ^ fourB;
-    const sixteen = eights & eight;
-    eights ^= eight;
+    a = values[(start + (planes[i | 4] as number)) | 0] as number;
+    b = values[(start + (planes[i | 5] as number)) | 0] as number;
+    odd = twos ^ a;
+    const fourC = (twos & a) | (odd & b);
+    twos = odd ^ b;
+    a = values[(start + (planes[i | 6] as number)) | 0] as number;
+    b = values[(start + (planes[i | 7] as number)) | 0] as number;
+    odd = twos ^ a;
+    const fourD = (twos & a) | (odd & b);
+    twos = odd ^ b;
+    odd = fours ^ fourC;
+    const eightB = (fours & fourC) | (odd & fourD);
+    fours = odd ^ fourD;
+    odd = eights ^ eightA;
+    const sixteen = (eights & eightA) | (odd & eightB);
+    eights = odd ^ eightB;
     const thirtyTwo = sixteens & sixteen;
     sixteens ^= sixteen;
     let rest = thirtyTwos & thirtyTwo;

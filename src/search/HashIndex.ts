@@ -5,7 +5,7 @@ import { accumulate } from '../hashing/projection.js';
 import { onWebGPU } from '../webgpu/backend.js';
 import { lengthOf } from './distance.js';
 import { SearchDoor } from './door.js';
-import type { FileTensor, IndexFile } from './file.js';
+import { fileTensor, type IndexFile } from './file.js';
 import type { HashIndexOptions, TuneOptions, TuneResult } from './options.js';
 import type { StoredValues } from './RowStore.js';
 import type { Tuning } from './tune.js';
@@ -34,7 +34,7 @@ export abstract class HashIndex extends VectorIndex {
     this.center = door.flag('center', options.center ?? true);
     if (this.metric === 'innerProduct') {
       throw door.range(
-        "`metric: 'innerProduct'` cannot be had by hash codes, which are alike where angles are small, however long the vectors. Use BruteForceIndex, or 'cosine' for vectors of one length.",
+        "`metric: 'innerProduct'` cannot be had by hash codes: they are alike where angles are small. Use BruteForceIndex, or 'cosine' for vectors of one length.",
       );
     }
     if (options.family !== undefined) {
@@ -73,14 +73,13 @@ export abstract class HashIndex extends VectorIndex {
     const { family, center, mean, store } = this;
     const { name, config, weights, tables } = family;
     const options = { ...(description.options as object), center };
-    const sized = (values: FileTensor['values'], shape = [values.length]): FileTensor => ({ values, shape });
     return {
       description: { options, family: { name, config }, tuned: this.tuning.measured },
       tensors: new Map([
         ...tensors,
-        ['codes', sized(this.codesOfSurvivors(), [tables, store.live])],
-        ...(mean ? [['mean', sized(mean)] as const] : []),
-        ...Object.entries(weights).map(([key, values]) => [FAMILY_PREFIX + key, sized(values)] as const),
+        ['codes', fileTensor(this.codesOfSurvivors(), [tables, store.live])],
+        ...(mean ? [['mean', fileTensor(mean)] as const] : []),
+        ...Object.entries(weights).map(([key, values]) => [FAMILY_PREFIX + key, fileTensor(values)] as const),
       ]),
     };
   }

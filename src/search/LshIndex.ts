@@ -125,18 +125,24 @@ export class LshIndex extends HashIndex {
     const enough = tuned.maxCandidates && Math.max(least, tuned.maxCandidates);
     const most = door.integer('maxCandidates', maxCandidates ?? enough ?? Number.MAX_SAFE_INTEGER, 1);
     if (hammingRadius !== undefined) {
-      return { most, visit: await this.withinRadius(batch, hammingRadius, door) };
+      return { most, visit: await this.ownBuckets(batch, door, this.radius(hammingRadius, door)) };
     }
     const count = door.integer('probes', tuned.probes ?? probes ?? 1, 1, MOST_PROBES);
     return { most, visit: count === 1 ? await this.ownBuckets(batch, door) : this.probed(batch, count) };
   }
 
-  private async ownBuckets({ rows, n }: Batch, door: SearchDoor): Promise<Visit> {
+  /** The buckets of the query's own code, and with a radius of the codes within it, table after table. */
+  private async ownBuckets({ rows, n }: Batch, door: SearchDoor, radius?: number): Promise<Visit> {
     const codes = await this.codesOf(this.family, rows, door);
     return (i, take) => {
       for (let table = 0; table < this.family.tables; table++) {
+        const code = codes[table * n + i] as number;
         for (const segment of this.segments) {
-          segment.visit(table, codes[table * n + i] as number, take);
+          if (radius === undefined) {
+            segment.visit(table, code, take);
+          } else {
+            segment.visitWithin(table, code, radius, take);
+          }
         }
       }
     };
@@ -159,22 +165,14 @@ export class LshIndex extends HashIndex {
     };
   }
 
-  private async withinRadius({ rows, n }: Batch, given: number, door: SearchDoor): Promise<Visit> {
+  private radius(given: number, door: SearchDoor): number {
     const { family } = this;
     if (family.bits === 0) {
       throw door.range(
         `\`hammingRadius\` needs codes of bits, which those of ${family.name} are not. Use \`probes\`.`,
       );
     }
-    const radius = door.integer('hammingRadius', given, 0, family.bits);
-    const codes = await this.codesOf(family, rows, door);
-    return (i, take) => {
-      for (let table = 0; table < family.tables; table++) {
-        for (const segment of this.segments) {
-          segment.visitWithin(table, codes[table * n + i] as number, radius, take);
-        }
-      }
-    };
+    return door.integer('hammingRadius', given, 0, family.bits);
   }
 }
 

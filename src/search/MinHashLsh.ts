@@ -3,6 +3,7 @@ import { drawFunctions, type HashFunctions, type MinHashScheme } from '../hashin
 import { checkedSets, signaturesOf } from '../hashing/minhash/signatures.js';
 import { checkedSet, type Token, tokenWords } from '../hashing/minhash/tokens.js';
 import { type Banding, bandingOfRecall, candidateProbability, chooseBanding, isBanding } from './banding.js';
+import type { Keeper } from './candidates.js';
 import { SearchDoor } from './door.js';
 import { type IndexFile, writeIndexFile } from './file.js';
 import type {
@@ -13,7 +14,7 @@ import type {
   SetTuneOptions,
   SetTuneResult,
 } from './minHashOptions.js';
-import { Nearest } from './nearest.js';
+import { Neighbours } from './nearest.js';
 import type { FilterOptions, IndexStats, QueryResult, RangeResult } from './options.js';
 import { Ranges } from './Ranges.js';
 import { type SetBatch, SetStore } from './SetStore.js';
@@ -23,11 +24,8 @@ import { type Key, TokenSets } from './TokenSets.js';
 const NAMES = { threshold: true, missWeight: true, verify: true } as const;
 const MOST_HASHES = 4096;
 
-/** What is done with the candidates of a query, and after the last of them. */
-interface Comparing {
-  offer(slot: number, similarity: number): void;
-  endQuery(i: number, candidates: number): void;
-}
+/** 1 − J is compared as it is. */
+const DISTANCE = 'cosine';
 
 /**
  * Finds similar sets among many, by Jaccard similarity: signatures are cut into bands, and sets that agree in a whole
@@ -141,23 +139,9 @@ export class MinHashLsh {
     const n = batch.keys.length;
     door.affordable('neighbours', n * k, 'Ask for fewer, or by fewer queries.');
     const { slots } = this.store;
-    const ids = new Int32Array(n * k).fill(-1);
-    const distances = new Float64Array(n * k).fill(Number.POSITIVE_INFINITY);
-    const [found, candidates] = [new Int32Array(n), new Int32Array(n)];
-    const best = new Nearest(Math.min(k, slots.live));
-    this.compare(batch, options, door, {
-      offer: (slot, similarity) => this.isFound(similarity) && best.offer(slot, 1 - similarity),
-      endQuery: (i, count) => {
-        candidates[i] = count;
-        found[i] = best.count;
-        for (let j = 0; j < best.count; j++) {
-          ids[i * k + j] = slots.ids[best.slots[j] as number] as number;
-          distances[i * k + j] = best.values[j] as number;
-        }
-        best.clear();
-      },
-    });
-    return { ids, distances, candidates, found, complete: found.every((count) => count === k), k };
+    const nearest = new Neighbours(n, Math.min(k, slots.live));
+    this.compare(batch, options, door, nearest, (similarity) => this.isFound(similarity));
+    return nearest.result(k, slots.ids, DISTANCE);
   }
 
   /** All sets of each query's candidates within a radius, most similar first. With `verify` J is exact; else it is estimated. */
@@ -166,11 +150,8 @@ export class MinHashLsh {
     door.known(options, { radius: true, filter: true });
     const radius = door.share('radius', options.radius ?? 1 - this.threshold);
     const batch = await this.batchOf(sets, door);
-    const ranges = new Ranges(radius, this.store.slots.ids);
-    this.compare(batch, options, door, {
-      offer: (slot, similarity) => ranges.offer(slot, 1 - similarity),
-      endQuery: (i, count) => ranges.endQuery(i, count),
-    });
+    const ranges = new Ranges(radius, this.store.slots.ids, DISTANCE);
+    this.compare(batch, options, door, ranges);
     return ranges.result();
   }
 
@@ -272,12 +253,13 @@ export class MinHashLsh {
     this.store.recut(banding);
   }
 
-  /** Shows each query's candidates, and how similar they are. */
+  /** Offers each query's candidates that are similar enough by their distances. */
   private compare(
     batch: SetBatch,
     { filter = () => true }: FilterOptions,
     door: SearchDoor,
-    { offer, endQuery }: Comparing,
+    keeper: Keeper,
+    isEnough: (similarity: number) => boolean = () => true,
   ): void {
     if (typeof filter !== 'function') {
       throw door.kind('`filter` must be a function of an id.');
@@ -287,9 +269,12 @@ export class MinHashLsh {
       const signature = this.store.row(batch.signatures, i);
       const compared = this.store.candidates(signature).filter((slot) => filter(slots.ids[slot] as number));
       for (const slot of compared) {
-        offer(slot, this.store.similarity(batch, i, slot));
+        const similarity = this.store.similarity(batch, i, slot);
+        if (isEnough(similarity)) {
+          keeper.offer(slot, 1 - similarity);
+        }
       }
-      endQuery(i, compared.length);
+      keeper.endQuery(i, compared.length);
     }
   }
 

@@ -1,4 +1,5 @@
-import type { RangeResult } from './options.js';
+import { distanceOf } from './distance.js';
+import type { Metric, RangeResult } from './options.js';
 
 interface Neighbour {
   readonly slot: number;
@@ -11,13 +12,18 @@ export class Ranges {
   private readonly candidates: number[] = [];
   private inside: Neighbour[] = [];
 
+  /** Nothing of what is compared can be left out. */
+  readonly bound = Number.POSITIVE_INFINITY;
+
   /** @param idOf the id of each slot. */
   constructor(
     private readonly radius: number,
     private readonly idOf: Int32Array,
+    private readonly metric: Metric,
   ) {}
 
-  offer(slot: number, distance: number): void {
+  offer(slot: number, value: number): void {
+    const distance = distanceOf(this.metric, value);
     if (distance <= this.radius) {
       this.inside.push({ slot, distance });
     }

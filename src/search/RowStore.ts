@@ -1,12 +1,19 @@
 import type { Rows } from '../hashing/family.js';
 import { decodeFloat16, encodeFloat16 } from '../storage/float16.js';
 import { lengthOf } from './distance.js';
+import { type FileTensor, fileTensor } from './file.js';
+import { grown } from './grown.js';
 import type { VectorStorage } from './options.js';
 
 /** Numbers in a store: 16-bit floats as their patterns. */
 export type StoredValues = Float32Array | Float64Array | Uint16Array;
 
 const ARRAYS = { float16: Uint16Array, float32: Float32Array, float64: Float64Array } as const;
+
+interface Survivors {
+  readonly values: StoredValues;
+  readonly ids: Int32Array;
+}
 
 /** The vectors of an index by slot, in the order in which they came; removed ones stay until they are compacted away. */
 export class RowStore {
@@ -88,9 +95,12 @@ export class RowStore {
       this.ids = ids.slice();
       this.alive = new Uint8Array(ids.length);
     } else {
-      this.reserve(first + ids.length);
+      const count = first + ids.length;
+      this.values = grown(this.values, count * this.D);
       this.values.set(values, first * this.D);
+      this.ids = grown(this.ids, count);
       this.ids.set(ids, first);
+      this.alive = grown(this.alive, count);
     }
     this.alive.fill(1, first, first + ids.length);
     for (const [i, id] of ids.entries()) {
@@ -117,7 +127,7 @@ export class RowStore {
   }
 
   /** The vectors that can be found, and their ids, in order. */
-  survivors(): { readonly values: StoredValues; readonly ids: Int32Array } {
+  survivors(): Survivors {
     const values = new ARRAYS[this.storage](this.live * this.D);
     const ids = new Int32Array(this.live);
     let at = 0;
@@ -128,6 +138,14 @@ export class RowStore {
       }
     }
     return { values, ids };
+  }
+
+  /** Vectors and their ids as a file holds them. */
+  tensors({ values, ids }: Survivors = this.survivors()): ReadonlyMap<string, FileTensor> {
+    return new Map([
+      ['rows', fileTensor(values, [ids.length, this.D])],
+      ['ids', fileTensor(ids)],
+    ]);
   }
 
   /** Forgets all vectors; ids go on from where they were. */
@@ -148,19 +166,5 @@ export class RowStore {
 
   get bytes(): number {
     return this.count * (this.D * this.values.BYTES_PER_ELEMENT + 5) + this.lengths.byteLength;
-  }
-
-  private reserve(count: number): void {
-    if (count <= this.ids.length) {
-      return;
-    }
-    const capacity = Math.max(count, 2 * this.ids.length);
-    const { values, ids, alive } = this;
-    this.values = new ARRAYS[this.storage](capacity * this.D);
-    this.values.set(values.subarray(0, this.count * this.D));
-    this.ids = new Int32Array(capacity);
-    this.ids.set(ids.subarray(0, this.count));
-    this.alive = new Uint8Array(capacity);
-    this.alive.set(alive.subarray(0, this.count));
   }
 }

@@ -1,10 +1,10 @@
 import { show } from '../door.js';
-import type { Rows } from '../hashing/family.js';
 import { onWebGPU } from '../webgpu/backend.js';
-import { type Batch, type Finder, type Found, nearestOf, toResult, withinOf } from './candidates.js';
+import { type Batch, type Finder, offerCandidates } from './candidates.js';
 import { type DeviceCodes, DeviceRows } from './DeviceRows.js';
 import { SearchDoor } from './door.js';
 import { type FileTensor, type IndexFile, writeIndexFile } from './file.js';
+import { Neighbours } from './nearest.js';
 import type {
   EffortOptions,
   FilterOptions,
@@ -19,6 +19,7 @@ import type {
   VectorStorage,
 } from './options.js';
 import { MOST_NEIGHBOURS } from './passes.js';
+import { Ranges } from './Ranges.js';
 import { RowStore, type StoredValues } from './RowStore.js';
 
 /** Which slots may be found: 1, or 0. */
@@ -76,7 +77,7 @@ export abstract class VectorIndex {
    */
   async build(rows: VectorInput, ids?: ArrayLike<number>): Promise<void> {
     const door = this.door('build');
-    const values = this.store.rounded(await this.checkedRows(door, rows));
+    const values = this.store.rounded(await door.rows('rows', rows, this.D, this.storage));
     await this.refill(values, this.checkedIds(door, ids, values.length / this.D, true), door);
   }
 
@@ -89,7 +90,7 @@ export abstract class VectorIndex {
    */
   async add(rows: VectorInput, ids?: ArrayLike<number>): Promise<Int32Array> {
     const door = this.door('add');
-    const checked = await this.checkedRows(door, rows);
+    const checked = await door.rows('rows', rows, this.D, this.storage);
     const values = this.store.rounded(checked);
     const n = values.length / this.D;
     door.room(this.store.count + n);
@@ -127,12 +128,11 @@ export abstract class VectorIndex {
     const door = this.door('query');
     door.known(options, { ...QUERY_NAMES, ...this.effortNames });
     const k = door.integer('k', options.k ?? 10, 1, 2 ** 20);
-    const rows = await this.checkedRows(door, queries, 'queries');
-    const batch = { rows, n: rows.length / this.D };
+    const batch = await this.batch(door, queries);
     door.affordable('neighbours', batch.n * k, 'Ask for fewer, or by fewer queries.');
     const allowed = this.allowed(door, options);
     const nearest = await this.search(batch, k, options, allowed, door);
-    return toResult(nearest, batch.n, k, this.store.ids, this.metric);
+    return nearest.result(k, this.store.ids, this.metric);
   }
 
   /**
@@ -148,8 +148,7 @@ export abstract class VectorIndex {
     if (typeof radius !== 'number' || Number.isNaN(radius)) {
       throw door.range(`\`radius\` must be a number, got ${show(radius)}.`);
     }
-    const rows = await this.checkedRows(door, queries, 'queries');
-    const batch = { rows, n: rows.length / this.D };
+    const batch = await this.batch(door, queries);
     const finder = await this.finder(
       batch,
       options,
@@ -157,7 +156,9 @@ export abstract class VectorIndex {
       door,
       Number.MAX_SAFE_INTEGER,
     );
-    return withinOf(this.store, this.metric, batch, radius, finder);
+    const ranges = new Ranges(radius, this.store.ids, this.metric);
+    offerCandidates(this.store, this.metric, batch, finder, ranges);
+    return ranges.result();
   }
 
   /** What there is, and the room that it takes. */
@@ -173,15 +174,10 @@ export abstract class VectorIndex {
    */
   save(): Uint8Array<ArrayBuffer> {
     this.door('save');
-    const { values, ids } = this.store.survivors();
     const { description, tensors } = this.described();
     return writeIndexFile({
       description: { kind: this.kind, ...description },
-      tensors: new Map<string, FileTensor>([
-        ['rows', { shape: [ids.length, this.D], values }],
-        ['ids', { shape: [ids.length], values: ids }],
-        ...tensors,
-      ]),
+      tensors: new Map([...this.store.tensors(), ...tensors]),
     });
   }
 
@@ -256,13 +252,19 @@ export abstract class VectorIndex {
     options: EffortOptions,
     allowed: Allowed,
     door: SearchDoor,
-  ): Promise<Found> {
+  ): Promise<Neighbours> {
     const width = Math.min(k, this.store.live);
     const able = onWebGPU() && this.storage !== 'float64' && width > 0 && width <= MOST_NEIGHBOURS;
     const device = able ? await this.deviceSearch(batch, options, allowed, door, k) : undefined;
     return device === undefined
-      ? nearestOf(this.store, this.metric, batch, width, await this.finder(batch, options, allowed, door, k))
+      ? this.nearestOf(batch, width, await this.finder(batch, options, allowed, door, k))
       : this.nearestOnDevice(batch, width, allowed, door, device.codes);
+  }
+
+  private nearestOf(batch: Batch, k: number, finder: Finder): Neighbours {
+    const nearest = new Neighbours(batch.n, k);
+    offerCandidates(this.store, this.metric, batch, finder, nearest);
+    return nearest;
   }
 
   /** The GPU chooses the slots. Their distances are computed again, as elsewhere: the same bits on every backend. */
@@ -272,7 +274,7 @@ export abstract class VectorIndex {
     allowed: Allowed,
     door: SearchDoor,
     codes?: DeviceCodes,
-  ): Promise<Found> {
+  ): Promise<Neighbours> {
     const { store, metric } = this;
     const slots = await this.device.nearest(
       store,
@@ -287,9 +289,9 @@ export abstract class VectorIndex {
       chosen.set(found);
       return found.length;
     };
-    const candidates = codes?.width ?? allowed.reduce((sum, one) => sum + one, 0);
-    const nearest = nearestOf(store, metric, batch, k, { slots: chosen, find });
-    return { ...nearest, candidates: nearest.candidates.fill(candidates) };
+    const nearest = this.nearestOf(batch, k, { slots: chosen, find });
+    nearest.candidates.fill(codes?.width ?? allowed.reduce((sum, one) => sum + one, 0));
+    return nearest;
   }
 
   protected door(method: string): SearchDoor {
@@ -300,8 +302,9 @@ export abstract class VectorIndex {
     return door;
   }
 
-  private checkedRows(door: SearchDoor, rows: VectorInput, option = 'rows'): Promise<Rows> {
-    return door.rows(option, rows, this.D, this.storage);
+  private async batch(door: SearchDoor, queries: VectorInput): Promise<Batch> {
+    const rows = await door.rows('queries', queries, this.D, this.storage);
+    return { rows, n: rows.length / this.D };
   }
 
   private checkedIds(

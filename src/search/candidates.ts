@@ -1,9 +1,7 @@
 /** Queries compared, exactly, with the vectors that an index names as candidates. */
 import type { Rows } from '../hashing/family.js';
-import { distanceOf, innerProduct, lengthOf, squaredDistance } from './distance.js';
-import { Nearest } from './nearest.js';
-import type { Metric, QueryResult, RangeResult } from './options.js';
-import { Ranges } from './Ranges.js';
+import { innerProduct, lengthOf, squaredDistance } from './distance.js';
+import type { Metric } from './options.js';
 import type { RowStore } from './RowStore.js';
 
 /** Vectors of a batch, checked, and whatever an index knows of them besides. */
@@ -20,84 +18,31 @@ export interface Finder {
   find(i: number): number;
 }
 
-/** The nearest slots of n queries, `width` places each. */
-export interface Found {
-  readonly slots: Int32Array;
-  /** What was compared, in the order of the distances. */
-  readonly values: Float64Array;
-  readonly found: Int32Array;
-  readonly candidates: Int32Array;
-  readonly width: number;
+/** What keeps the nearest candidates of queries, one query after another. */
+export interface Keeper {
+  /** What is beyond it need not be offered. */
+  readonly bound: number;
+  offer(slot: number, value: number): void;
+  endQuery(i: number, candidates: number): void;
 }
 
-/** The k nearest candidates of each query. */
-export function nearestOf(
+/** Offers each query's candidates by what is compared, in the order of the distances. */
+export function offerCandidates(
   store: RowStore,
   metric: Metric,
   { rows, n }: Batch,
-  k: number,
   finder: Finder,
-): Found {
-  const slots = new Int32Array(n * k);
-  const values = new Float64Array(n * k);
-  const found = new Int32Array(n);
-  const candidates = new Int32Array(n);
-  const best = new Nearest(k);
-  const compare = comparer(store, metric, rows);
-  for (const i of finder.order ?? Array(n).keys()) {
-    const count = finder.find(i);
-    best.clear();
-    for (let c = 0; c < count; c++) {
-      const slot = finder.slots[c] as number;
-      best.offer(slot, compare(i, slot, best.bound));
-    }
-    slots.set(best.slots.subarray(0, best.count), i * k);
-    values.set(best.values.subarray(0, best.count), i * k);
-    found[i] = best.count;
-    candidates[i] = count;
-  }
-  return { slots, values, found, candidates, width: k };
-}
-
-/** All candidates of each query within a radius. */
-export function withinOf(
-  store: RowStore,
-  metric: Metric,
-  { rows, n }: Batch,
-  radius: number,
-  finder: Finder,
-): RangeResult {
-  const ranges = new Ranges(radius, store.ids);
+  keeper: Keeper,
+): void {
   const compare = comparer(store, metric, rows);
   for (const i of finder.order ?? Array(n).keys()) {
     const count = finder.find(i);
     for (let c = 0; c < count; c++) {
       const slot = finder.slots[c] as number;
-      ranges.offer(slot, distanceOf(metric, compare(i, slot)));
+      keeper.offer(slot, compare(i, slot, keeper.bound));
     }
-    ranges.endQuery(i, count);
+    keeper.endQuery(i, count);
   }
-  return ranges.result();
-}
-
-/** What was found, in k places for each of n queries, by ids and distances. */
-export function toResult(
-  nearest: Found,
-  n: number,
-  k: number,
-  idOf: Int32Array,
-  metric: Metric,
-): QueryResult {
-  const ids = new Int32Array(n * k).fill(-1);
-  const distances = new Float64Array(n * k).fill(Number.POSITIVE_INFINITY);
-  const { slots, values, found, candidates, width } = nearest;
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < (found[i] as number); j++) {
-      ids[i * k + j] = idOf[slots[i * width + j] as number] as number;
-      distances[i * k + j] = distanceOf(metric, values[i * width + j] as number);
-    }
-  }
-  return { ids, distances, candidates, found, complete: found.every((count) => count === k), k };
 }
 
 /** Compares query `i` with the vector in a slot, in the order of the distances; beyond `bound`, by a part of it. */

@@ -29,20 +29,23 @@ export interface IndexFile {
 const VERSION = 1;
 const FORMAT = 'tfjs-lsh-attention index';
 
-const DTYPES: Readonly<
-  Record<string, { readonly dtype: Dtype; readonly read: (bytes: ArrayBuffer) => Numbers }>
-> = {
-  Float32Array: { dtype: 'F32', read: (bytes) => new Float32Array(bytes) },
-  Float64Array: { dtype: 'F64', read: (bytes) => new Float64Array(bytes) },
-  Int32Array: { dtype: 'I32', read: (bytes) => new Int32Array(bytes) },
-  Uint32Array: { dtype: 'U32', read: (bytes) => new Uint32Array(bytes) },
-  Uint16Array: { dtype: 'F16', read: (bytes) => new Uint16Array(bytes) },
-};
+const DTYPES: readonly (readonly [Dtype, new (bytes: ArrayBuffer) => Numbers])[] = [
+  ['F32', Float32Array],
+  ['F64', Float64Array],
+  ['I32', Int32Array],
+  ['U32', Uint32Array],
+  ['F16', Uint16Array],
+];
+
+/** Numbers as a file holds them, a list unless they have another shape. */
+export function fileTensor(values: Numbers, shape: readonly number[] = [values.length]): FileTensor {
+  return { shape, values };
+}
 
 /** The same index gives the same bytes. */
 export function writeIndexFile({ description, tensors }: IndexFile): Uint8Array<ArrayBuffer> {
   const described = Array.from(tensors, ([name, { shape, values }]) => {
-    const { dtype } = DTYPES[values.constructor.name] as { readonly dtype: Dtype };
+    const [dtype] = DTYPES.find(([, { name }]) => name === values.constructor.name) as [Dtype, unknown];
     return [name, { dtype, shape }] as const;
   });
   const metadata = { format: FORMAT, version: String(VERSION), index: JSON.stringify(description) };
@@ -62,11 +65,11 @@ export function readIndexFile(file: Uint8Array, refuse: Refuse): IndexFile {
     throw refuse(`it is of version ${metadata.version}, and this package reads up to ${VERSION}: update it`);
   }
   const tensors = Array.from(entries, ([name, { dtype, shape, start, end }]): [string, FileTensor] => {
-    const kind = Object.values(DTYPES).find((one) => one.dtype === dtype);
-    if (kind === undefined) {
+    const [, Values] = DTYPES.find(([known]) => known === dtype) ?? [];
+    if (Values === undefined) {
       throw refuse(`\`${name}\` is of dtype ${dtype}, which no index has`);
     }
-    return [name, { shape, values: kind.read(new Uint8Array(file.subarray(start, end)).buffer) }];
+    return [name, { shape, values: new Values(new Uint8Array(file.subarray(start, end)).buffer) }];
   });
   try {
     const description = JSON.parse(metadata.index ?? '');

@@ -5,17 +5,20 @@ export function countBits(word: number): number {
   return Math.imul((nibbles + (nibbles >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-/** The Hamming distance of two codes of `words` words, from `start` and `otherStart` on. */
-export function differingBits(
-  codes: Int32Array,
-  start: number,
-  others: Int32Array,
-  otherStart: number,
-  words: number,
-): number {
+/** Which bits are 1 in an int32. */
+export function onesIn(word: number): number[] {
+  const ones: number[] = [];
+  for (let rest = word; rest !== 0; rest &= rest - 1) {
+    ones.push(31 - Math.clz32(rest & -rest));
+  }
+  return ones;
+}
+
+/** The Hamming distance of a code from that of `codes` which begins at `start`. */
+export function hammingDistance(code: Int32Array, codes: Int32Array, start = 0): number {
   let bits = 0;
-  for (let i = 0; i < words; i++) {
-    bits += countBits((codes[start + i] as number) ^ (others[otherStart + i] as number));
+  for (let i = 0; i < code.length; i++) {
+    bits += countBits((code[i] as number) ^ (codes[start + i] as number));
   }
   return bits;
 }

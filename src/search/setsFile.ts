@@ -1,5 +1,5 @@
 /** What the file of a MinHashLsh holds. */
-import type { FileTensor, IndexFile, Numbers } from './file.js';
+import { type FileTensor, fileTensor, type IndexFile } from './file.js';
 import type { SetBatch } from './SetStore.js';
 import type { Key } from './TokenSets.js';
 
@@ -27,13 +27,12 @@ export function tensorsOfSets({ batch, ids }: KeptSets): ReadonlyMap<string, Fil
   const text = new TextEncoder().encode(JSON.stringify([...numbers.keys()]));
   const words = new Uint32Array(Math.ceil(text.length / 4));
   new Uint8Array(words.buffer).fill(0x20).set(text);
-  const list = (values: Numbers): FileTensor => ({ shape: [values.length], values });
   return new Map([
-    ['ids', list(Int32Array.from(ids))],
-    ['signatures', list(signatures.slice())],
-    ['starts', list(Int32Array.from(starts))],
-    ['members', list(Int32Array.from(members))],
-    ['tokens', list(words)],
+    ['ids', fileTensor(Int32Array.from(ids))],
+    ['signatures', fileTensor(signatures.slice())],
+    ['starts', fileTensor(Int32Array.from(starts))],
+    ['members', fileTensor(Int32Array.from(members))],
+    ['tokens', fileTensor(words)],
   ]);
 }
 

@@ -3,7 +3,6 @@ import type { Rows } from '../hashing/family.js';
 import { pcg } from '../hashing/random.js';
 import { BruteForceIndex } from './BruteForceIndex.js';
 import { SearchDoor } from './door.js';
-import type { FileTensor, IndexFile } from './file.js';
 import type { EffortOptions, QueryOptions, QueryResult, TuneOptions, TuneResult } from './options.js';
 import type { RowStore, StoredValues } from './RowStore.js';
 import type { VectorIndex } from './VectorIndex.js';
@@ -100,7 +99,8 @@ export class Tuning {
     const { D, metric, storage } = index;
     const { values, ids } = store.survivors();
     const truth = new BruteForceIndex({ D, metric, storage });
-    truth.restore(fileOf(values, ids, D));
+    // As a file: an index takes these vectors as they are, without another copy in wider numbers.
+    truth.restore({ description: {}, tensors: store.tensors({ values, ids }) });
     const sample = queries === undefined ? sampled(store, values, ids) : undefined;
     const rows = queries ?? (sample?.rows as Rows);
     // A vector of the index finds itself first: one more is asked for.
@@ -158,15 +158,6 @@ function checkRecall(targetRecall: number, door: SearchDoor): void {
   if (!(typeof targetRecall === 'number' && targetRecall > 0 && targetRecall <= 1)) {
     throw door.range(`\`targetRecall\` must be a number above 0, at most 1, got ${show(targetRecall)}.`);
   }
-}
-
-/** Vectors as a file holds them: an index takes these as they are, without another copy in wider numbers. */
-function fileOf(values: StoredValues, ids: Int32Array, D: number): IndexFile {
-  const tensors = new Map<string, FileTensor>([
-    ['rows', { shape: [ids.length, D], values }],
-    ['ids', { shape: [ids.length], values: ids }],
-  ]);
-  return { description: {}, tensors };
 }
 
 /** Vectors drawn from the index: those at regular distances may be alike. */

@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test } from 'vitest';
 import { planted } from '../../bench/search/planted.js';
-import { BitPlanes } from '../../src/search/BitPlanes.js';
+import { CodeBlocks } from '../../src/search/CodeBlocks.js';
 import { hammingFinder } from '../../src/search/hamming.js';
 import {
   BinaryIndex,
@@ -193,13 +193,12 @@ test('cross-polytopes find 1.5 times what hyperplanes find, among as many candid
 
 describe('codes lying on their side', () => {
   test.each([
-    [1, 1],
-    [3, 30],
-    [1, 16],
-    [8, 32],
-    [17, 31],
-  ])('%i words of %i bits: the nearest are those of a sort', (tables, bits) => {
-    const count = 150;
+    [1, 1, 150],
+    [3, 30, 150],
+    [1, 16, 150],
+    [8, 32, 2500],
+    [17, 31, 150],
+  ])('%i words of %i bits: the nearest of %i are those of a sort', (tables, bits, count) => {
     const words = tables + 1;
     const next = uniform(tables);
     // Codes near each other, far from, and equal to the first.
@@ -208,11 +207,11 @@ describe('codes lying on their side', () => {
         Array.from({ length: bits }, (_, bit) => (next() < share ? 1 << bit : 0)).reduce((a, b) => a | b, 0),
       );
     const codes = Array.from({ length: count }, (_, i) => (i % 50 === 49 ? code(1) : code((i % 10) / 10)));
-    const planes = new BitPlanes(tables, bits);
+    const blocks = new CodeBlocks(tables, bits);
     const packed = Int32Array.from(codes.flatMap((one) => [...one, 0x7ead]));
-    planes.update(packed, words, 40);
-    planes.update(packed, words, count);
-    const allowed = Uint8Array.from({ length: 200 }, (_, i) => Number(i < count && i % 7 !== 3));
+    blocks.update(packed, words, 40);
+    blocks.update(packed, words, count);
+    const allowed = Uint8Array.from({ length: count + 50 }, (_, i) => Number(i < count && i % 7 !== 3));
     const differing = (a: readonly number[], b: readonly number[]) =>
       a.reduce((sum, word, i) => sum + bitsOf(word ^ (b[i] as number)), 0);
     // Two groups of eight and one of three, equal ones among them.
@@ -226,7 +225,7 @@ describe('codes lying on their side', () => {
       [10, 0],
     ] as const) {
       const packedQueries = Int32Array.from(queries.flatMap((query) => [...query, 0]));
-      const { slots, order, find } = hammingFinder(planes, packedQueries, words, { allowed, most, radius });
+      const { slots, order, find } = hammingFinder(blocks, packedQueries, words, { allowed, most, radius });
       expect(order?.slice().sort()).toEqual(Int32Array.from(queries.keys()));
       for (const i of order as Int32Array) {
         const query = queries[i] as number[];
