@@ -2,6 +2,9 @@ import { BitPlanes, BLOCK } from './BitPlanes.js';
 import { hammingDistance } from './packedCodes.js';
 import { orderBySimilarity } from './similarOrder.js';
 
+/** Codes that are put in order together: more would be more alike in their blocks by little, and take longer each. */
+const TOGETHER = 2 ** 16;
+
 /** Codes in blocks of alike ones, and the blocks' centers, to see what need not be compared. */
 export class CodeBlocks {
   readonly codes: BitPlanes;
@@ -32,7 +35,9 @@ export class CodeBlocks {
     const { slots, centers } = this;
     const known = slots.length;
     const added = Int32Array.from({ length: count - known }, (_, i) => known + i);
-    orderBySimilarity(codes, words, added, BLOCK);
+    for (let i = 0; i < added.length; i += TOGETHER) {
+      orderBySimilarity(codes, words, added.subarray(i, i + TOGETHER), BLOCK);
+    }
     this.codes.reserve(count);
     for (const slot of added) {
       this.codes.place(slots.push(slot) - 1, codes.subarray(slot * words, (slot + 1) * words));

@@ -12,9 +12,6 @@ export class Ranges {
   private readonly candidates: number[] = [];
   private inside: Neighbour[] = [];
 
-  /** Nothing of what is compared can be left out. */
-  readonly bound = Number.POSITIVE_INFINITY;
-
   /** @param idOf the id of each slot. */
   constructor(
     private readonly radius: number,

@@ -20,8 +20,8 @@ export interface Finder {
 
 /** What keeps the nearest candidates of queries, one query after another. */
 export interface Keeper {
-  /** What is beyond it need not be offered. */
-  readonly bound: number;
+  /** What is beyond it need not be offered. @default Infinity */
+  readonly bound?: number;
   offer(slot: number, value: number): void;
   endQuery(i: number, candidates: number): void;
 }

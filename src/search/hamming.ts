@@ -48,7 +48,7 @@ function nearestOf(blocks: CodeBlocks, queries: readonly Int32Array[], limits: L
   const { codes, centers, groups } = blocks;
   const scans = queries.map((query) => new HammingScan(blocks, query, limits));
   const root = nodeOf(codes, scans);
-  const [query] = queries as [Int32Array];
+  const query = queries[0] as Int32Array;
   // Near ones first: they say how near the others must be.
   for (const group of sortedBy(groups.keys(), (i) => hammingDistance(groups[i] as Int32Array, query))) {
     mark(centers, root, group);
@@ -78,7 +78,6 @@ function nodeOf(planes: BitPlanes, scans: readonly HammingScan[], known?: Int32A
   const common = scans
     .map(({ query }) => query)
     .reduce((a, b) => a.map((word, i) => word & (b[i] as number)));
-  const [scan] = scans as readonly [HammingScan];
   const half = Math.ceil(scans.length / 2);
   const halves = scans.length === 1 ? [] : [scans.slice(0, half), scans.slice(half)];
   const node: Node = {
@@ -87,7 +86,7 @@ function nodeOf(planes: BitPlanes, scans: readonly HammingScan[], known?: Int32A
     ones: common.reduce((ones, word) => ones + countBits(word), 0),
     reach: 0,
     blocks: 0,
-    scan,
+    scan: scans[0] as HammingScan,
     halves: halves.map((some) => nodeOf(planes, some, common)),
   };
   updateReach(node);
