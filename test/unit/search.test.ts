@@ -244,6 +244,18 @@ describe('codes lying on their side', () => {
       }
     }
   });
+
+  test('a near one is found in a block that was far before it came', () => {
+    const blocks = new CodeBlocks(1, 32);
+    // A group of 32 blocks at a distance of 8, part of a block at 32, and then the query's own code.
+    const codes = Int32Array.from({ length: 1024 + 9 }, (_, i) => (i < 1024 ? ~0xff : i < 1024 + 8 ? 0 : -1));
+    blocks.update(codes, 1, 1024 + 8);
+    blocks.update(codes, 1, codes.length);
+    const limits = { allowed: new Uint8Array(codes.length).fill(1), most: 1, radius: 32 };
+    const { slots, find } = hammingFinder(blocks, Int32Array.of(-1), 1, limits);
+    expect(find(0)).toBe(1);
+    expect(slots[0]).toBe(1024 + 8);
+  });
 });
 
 test('more probes find more, by tables of bits and of corners', async () => {
